@@ -1,0 +1,3 @@
+//! One binary, `likebut`.
+
+fn main() {}

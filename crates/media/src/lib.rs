@@ -1,0 +1,5 @@
+//! Here is a file, give me frames.
+
+mod frame;
+
+pub use frame::Frame;

@@ -1,0 +1,1 @@
+//! Here is a reference and words, give me one probe.

@@ -1,0 +1,1 @@
+//! Here are frames or words, give me features.

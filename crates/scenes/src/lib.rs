@@ -1,0 +1,1 @@
+//! Give me a world that I may use: drawn scenes, their captions and their triplets.

@@ -1,0 +1,1 @@
+//! The two rivers, one function each.

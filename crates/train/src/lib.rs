@@ -1,0 +1,1 @@
+//! Here are triplets, give me weights.

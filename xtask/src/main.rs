@@ -1,0 +1,3 @@
+//! Checks that hold the house true.
+
+fn main() {}
