@@ -1,0 +1,307 @@
+//! The exam itself, and how answer sheets are marked.
+
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
+
+use domain::{Digest, GalleryEntry, Triplet};
+
+use crate::bootstrap::Bootstrap;
+use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, ranking};
+
+/// A gallery, questions with their right answers, and the rules.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Benchmark {
+    /// What people call it.
+    pub name: String,
+    /// Everything that may be an answer.
+    pub gallery: Vec<GalleryEntry>,
+    /// The questions.
+    pub queries: Vec<Triplet>,
+    /// The folder that the gallery's paths start from.
+    pub root: PathBuf,
+    /// The rules.
+    pub protocol: Protocol,
+    /// What the set names but this exam had to do without.
+    pub left_out: LeftOut,
+}
+
+/// What a set names but an exam had to do without; printed with every mark.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LeftOut {
+    /// Items whose file is missing, by name.
+    pub gallery: Vec<String>,
+    /// Questions whose reference or whose every right answer is missing, by id.
+    pub queries: Vec<String>,
+}
+
+impl Benchmark {
+    /// An exam from its parts, checked.
+    pub fn new(
+        name: impl Into<String>,
+        gallery: Vec<GalleryEntry>,
+        queries: Vec<Triplet>,
+        protocol: Protocol,
+    ) -> Result<Self> {
+        let (root, left_out) = (PathBuf::new(), LeftOut::default());
+        let this = Self {
+            name: name.into(),
+            gallery,
+            queries,
+            root,
+            protocol,
+            left_out,
+        };
+        this.check()?;
+        Ok(this)
+    }
+
+    /// Where an item lies.
+    pub fn path_of(&self, entry: &GalleryEntry) -> PathBuf {
+        self.root.join(Path::new(&entry.path))
+    }
+
+    /// A digest of what is asked and what is right: names and texts, not the files' bytes.
+    pub fn digest(&self) -> Digest {
+        let mut text = String::from("benchmark 1");
+        for entry in &self.gallery {
+            text.push_str(&format!("\0g\0{}", entry.name));
+        }
+        for q in &self.queries {
+            text.push_str(&format!(
+                "\0q\0{}\0{}\0{}\0{:?}\0{:?}",
+                q.id, q.reference, q.text, q.targets, q.subset
+            ));
+        }
+        Digest::of(text.as_bytes())
+    }
+
+    /// Turns one question's scores into an answer sheet by the protocol's rule for ties.
+    pub fn rank(&self, query: &str, scores: &[(&str, f32)]) -> Result<Ranking> {
+        let Some(triplet) = self.queries.iter().find(|q| q.id == query) else {
+            return Err(unknown_query(query, self));
+        };
+        let mut scores = scores.to_vec();
+        ranking::order(&mut scores, &triplet.targets, self.protocol.ties)?;
+        Ok(Ranking::new(
+            query,
+            scores.into_iter().map(|(name, _)| name),
+        ))
+    }
+
+    /// Marks one answer sheet per question, with 95 % intervals from 10,000 resamples.
+    pub fn mark(&self, rankings: &[Ranking]) -> Result<Report> {
+        let mut marker = self.marker()?;
+        for ranking in rankings {
+            marker.add(&ranking.query, ranking.gallery.iter().map(String::as_str))?;
+        }
+        marker.finish(Bootstrap::default())
+    }
+
+    /// Marks answer sheets as they come, so that they need not all lie in memory.
+    pub fn marker(&self) -> Result<Marker<'_>> {
+        self.check()?;
+        Ok(Marker {
+            benchmark: self,
+            place: self
+                .gallery
+                .iter()
+                .enumerate()
+                .map(|(i, g)| (g.name.as_str(), i))
+                .collect(),
+            number: self
+                .queries
+                .iter()
+                .enumerate()
+                .map(|(i, q)| (q.id.as_str(), i))
+                .collect(),
+            ranks: vec![None; self.queries.len()],
+            seen: vec![usize::MAX; self.gallery.len()],
+        })
+    }
+
+    /// Refuses an exam that contradicts itself.
+    pub fn check(&self) -> Result<()> {
+        let fault = |fault: String| {
+            Err(Error::Benchmark {
+                name: self.name.clone(),
+                fault,
+            })
+        };
+        if let Some(text) = self.protocol.fault() {
+            return fault(format!("its protocol's {text}"));
+        }
+        if self.queries.is_empty() {
+            return fault("it asks nothing; there is nothing to mark".to_owned());
+        }
+        let mut names = HashSet::with_capacity(self.gallery.len());
+        if let Some(twice) = self.gallery.iter().find(|g| !names.insert(g.name.as_str())) {
+            return fault(format!(
+                "the gallery names {} twice; names must be unique",
+                twice.name
+            ));
+        }
+        let mut ids = HashSet::with_capacity(self.queries.len());
+        for q in &self.queries {
+            let says = |text: String| fault(format!("question {}: {text}", q.id));
+            if !ids.insert(q.id.as_str()) {
+                return says("another question has the same id; ids must be unique".to_owned());
+            }
+            if !names.contains(q.reference.as_str()) {
+                return says(format!(
+                    "its reference {} is not in the gallery",
+                    q.reference
+                ));
+            }
+            if q.targets.is_empty() {
+                return says("it has no right answer; give at least one".to_owned());
+            }
+            for list in [Some(&q.targets), q.subset.as_ref()].into_iter().flatten() {
+                let mut once = HashSet::new();
+                for name in list {
+                    if !names.contains(name.as_str()) {
+                        return says(format!("it names {name}, which is not in the gallery"));
+                    }
+                    if !once.insert(name) {
+                        return says(format!("it names {name} twice in one list"));
+                    }
+                }
+            }
+            if self.protocol.drop_reference && q.targets.contains(&q.reference) {
+                return says("its reference is also a right answer, but the protocol leaves the reference out".to_owned());
+            }
+            if let Some(subset) = &q.subset
+                && !subset.contains(&q.targets[0])
+            {
+                return says(format!(
+                    "its first right answer {} is not among its look-alikes",
+                    q.targets[0]
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Marks answer sheets as they come; see [`Benchmark::marker`].
+pub struct Marker<'a> {
+    benchmark: &'a Benchmark,
+    place: HashMap<&'a str, usize>,
+    number: HashMap<&'a str, usize>,
+    ranks: Vec<Option<QueryRank>>,
+    /// Per gallery item, the last question whose ranking held it: finds repeats without clearing.
+    seen: Vec<usize>,
+}
+
+impl Marker<'_> {
+    /// Marks one question's ranking: the gallery's names, best first.
+    ///
+    /// It must hold the whole gallery, or at least as many names as the protocol looks deep.
+    pub fn add<'n>(&mut self, query: &str, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
+        let Benchmark {
+            queries,
+            gallery,
+            protocol,
+            ..
+        } = self.benchmark;
+        let fault = |fault: String| {
+            Err(Error::Ranking {
+                query: query.to_owned(),
+                fault,
+            })
+        };
+        let Some(&number) = self.number.get(query) else {
+            return Err(unknown_query(query, self.benchmark));
+        };
+        if self.ranks[number].is_some() {
+            return fault("it was already answered; hand in one ranking per question".to_owned());
+        }
+        let q = &queries[number];
+        let subset: &[String] = q
+            .subset
+            .as_deref()
+            .filter(|_| protocol.subset)
+            .unwrap_or(&[]);
+
+        let (mut rank, mut rank_in_subset) = (0usize, 0usize);
+        let (mut target_ranks, mut subset_rank) = (Vec::new(), None);
+        let (mut listed, mut in_subset) = (0usize, 0usize);
+        for name in names {
+            let Some(&place) = self.place.get(name) else {
+                return fault(format!("it names {name}, which is not in the gallery"));
+            };
+            if std::mem::replace(&mut self.seen[place], number) == number {
+                return fault(format!("it names {name} twice"));
+            }
+            listed += 1;
+            let member = subset.iter().any(|s| s == name);
+            in_subset += usize::from(member);
+            if protocol.drop_reference && name == q.reference {
+                continue;
+            }
+            rank += 1;
+            rank_in_subset += usize::from(member);
+            if q.targets.iter().any(|t| t == name) {
+                target_ranks.push(rank);
+                if member && subset_rank.is_none() {
+                    subset_rank = Some(rank_in_subset);
+                }
+            }
+        }
+        let deep = protocol.depth();
+        if listed < gallery.len() && rank < deep {
+            return fault(format!(
+                "it holds {listed} of {} items, but the protocol looks {deep} deep; rank the whole gallery",
+                gallery.len()
+            ));
+        }
+        // Members that are not listed stand behind the listed ones, in an order nobody knows.
+        if !subset.is_empty() && subset_rank.is_none() && in_subset < subset.len() {
+            return fault("it lists none of the right look-alikes; rank the whole gallery, or switch the protocol's subset off".to_owned());
+        }
+        self.ranks[number] = Some(QueryRank {
+            query: query.to_owned(),
+            change: q.change,
+            slice: q.slice.clone(),
+            rank: target_ranks.first().copied(),
+            target_ranks,
+            targets: q.targets.len(),
+            subset_rank,
+        });
+        Ok(())
+    }
+
+    /// The report, once every question has been answered.
+    pub fn finish(self, bootstrap: Bootstrap) -> Result<Report> {
+        let queries = &self.benchmark.queries;
+        let mut missing = self
+            .ranks
+            .iter()
+            .zip(queries)
+            .filter(|(r, _)| r.is_none())
+            .map(|(_, q)| &q.id);
+        if let Some(first) = missing.next() {
+            let (count, first) = (1 + missing.count(), first.clone());
+            return Err(Error::Unanswered {
+                count,
+                of: queries.len(),
+                first,
+            });
+        }
+        drop(missing);
+        Ok(Report::new(
+            self.benchmark,
+            self.ranks.into_iter().flatten().collect(),
+            bootstrap,
+        ))
+    }
+}
+
+fn unknown_query(query: &str, benchmark: &Benchmark) -> Error {
+    Error::Ranking {
+        query: query.to_owned(),
+        fault: format!(
+            "{} asks no such question; use the ids of its triplets",
+            benchmark.name
+        ),
+    }
+}

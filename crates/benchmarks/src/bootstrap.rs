@@ -1,0 +1,277 @@
+//! How sure a mark is: the bootstrap over questions.
+//!
+//! A benchmark's questions are a sample of all that could be asked.
+//! Drawing as many questions again from them, with repeats, ten thousand times, and marking each
+//! draw, shows how far the mark would move had other questions been drawn: the middle 95 % of
+//! those marks is the interval that is printed.
+//! Two methods that sat the same exam are compared on the *same* draws, question by question
+//! (the paired bootstrap), which takes the questions' own hardness out of the comparison.
+
+use crate::{Estimate, marks};
+
+/// How the resamples are drawn.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Bootstrap {
+    /// How many draws.
+    pub resamples: usize,
+    /// The same seed gives the same intervals.
+    pub seed: u64,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self {
+            resamples: 10_000,
+            seed: 0x6c69_6b65,
+        }
+    }
+}
+
+/// What is computed from the drawn values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Statistic {
+    /// The mean.
+    Mean,
+    /// The middle value.
+    Median,
+}
+
+impl Bootstrap {
+    /// The value and its 95 % interval, for several columns over the same questions.
+    ///
+    /// All columns have one value per question, and all are marked on the same draws.
+    /// `salt` keeps the draws of different groups of questions apart.
+    pub fn intervals(&self, columns: &[(Statistic, Vec<f64>)], salt: &str) -> Vec<Estimate> {
+        let Some(n) = columns.first().map(|(_, c)| c.len()).filter(|&n| n > 0) else {
+            return vec![
+                Estimate {
+                    value: 0.0,
+                    low: 0.0,
+                    high: 0.0
+                };
+                columns.len()
+            ];
+        };
+        let columns: Vec<Column> = columns.iter().map(|(s, c)| Column::new(*s, c)).collect();
+        let everyone = vec![1.0f32; n];
+        let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(self.resamples); columns.len()];
+        self.each_draw(n, salt, |counts| {
+            for (column, out) in columns.iter().zip(&mut draws) {
+                out.push(column.of(counts));
+            }
+        });
+        let estimate = |(column, mut draws): (&Column, Vec<f64>)| {
+            let value = column.of(&everyone);
+            draws.sort_by(f64::total_cmp);
+            let (low, high) = middle(&draws).unwrap_or((value, value));
+            Estimate {
+                value: nine_decimals(value),
+                low: nine_decimals(low),
+                high: nine_decimals(high),
+            }
+        };
+        columns.iter().zip(draws).map(estimate).collect()
+    }
+
+    /// How likely a difference of means as far from nothing as this one is, were there none:
+    /// twice the smaller share of draws on either side of zero, at most 1.
+    ///
+    /// `differences` holds one method's value minus the other's, per question.
+    pub fn p_value(&self, differences: &[f64], salt: &str) -> f64 {
+        if differences.iter().all(|d| *d == 0.0) {
+            return 1.0;
+        }
+        let column = Column::new(Statistic::Mean, differences);
+        let (mut not_above, mut not_below) = (0usize, 0usize);
+        self.each_draw(differences.len(), salt, |counts| {
+            let mean = column.of(counts);
+            not_above += usize::from(mean <= 0.0);
+            not_below += usize::from(mean >= 0.0);
+        });
+        // One is added to both, so that no finite number of draws claims certainty.
+        let share = (not_above.min(not_below) + 1) as f64 / (self.resamples + 1) as f64;
+        (2.0 * share).min(1.0)
+    }
+
+    /// Calls `with` for each draw with how often each question was drawn.
+    fn each_draw(&self, n: usize, salt: &str, mut with: impl FnMut(&[f32])) {
+        let mut random = Random::new(self.seed, salt);
+        let mut counts = vec![0.0f32; n];
+        for _ in 0..self.resamples {
+            counts.fill(0.0);
+            for _ in 0..n {
+                counts[random.below(n)] += 1.0;
+            }
+            with(&counts);
+        }
+    }
+}
+
+/// Nine decimals are plenty, and few enough that a report read back from JSON is the same report.
+fn nine_decimals(value: f64) -> f64 {
+    (value * 1e9).round() / 1e9
+}
+
+/// The middle 95 % of sorted values.
+fn middle(sorted: &[f64]) -> Option<(f64, f64)> {
+    let last = sorted.len().checked_sub(1)? as f64;
+    let low = sorted[(last * 0.025).floor() as usize];
+    let high = sorted[(last * 0.975).ceil() as usize];
+    Some((low, high))
+}
+
+/// One value per question, laid out so that a draw's statistic is one pass.
+struct Column {
+    statistic: Statistic,
+    values: Vec<f64>,
+    /// For the median: questions by rising value.
+    rising: Vec<usize>,
+}
+
+impl Column {
+    fn new(statistic: Statistic, values: &[f64]) -> Self {
+        let mut rising: Vec<usize> = Vec::new();
+        if statistic == Statistic::Median {
+            rising = (0..values.len()).collect();
+            rising.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
+        }
+        Self {
+            statistic,
+            values: values.to_vec(),
+            rising,
+        }
+    }
+
+    fn of(&self, counts: &[f32]) -> f64 {
+        let n = counts.len();
+        match self.statistic {
+            Statistic::Mean => {
+                let sum: f64 = self
+                    .values
+                    .iter()
+                    .zip(counts)
+                    .map(|(v, c)| v * f64::from(*c))
+                    .sum();
+                sum / n as f64
+            }
+            Statistic::Median => {
+                // Drawn values in rising order, as far as the upper middle one.
+                let (lower, upper) = ((n - 1) / 2, n / 2);
+                let (mut passed, mut pair) = (0usize, Vec::with_capacity(2));
+                for &i in &self.rising {
+                    passed += counts[i] as usize;
+                    if pair.is_empty() && passed > lower {
+                        pair.push(self.values[i]);
+                    }
+                    if passed > upper {
+                        pair.push(self.values[i]);
+                        break;
+                    }
+                }
+                marks::median(&pair).unwrap_or(0.0)
+            }
+        }
+    }
+}
+
+/// SplitMix64: small, seeded, the same on every machine. Not for secrets.
+///
+/// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
+struct Random(u64);
+
+impl Random {
+    fn new(seed: u64, salt: &str) -> Self {
+        // FNV-1a over the salt.
+        let hash = salt.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
+            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
+        });
+        Self(seed ^ hash)
+    }
+
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `n`: the high half of a product, whose bias is below n / 2^64.
+    fn below(&mut self, n: usize) -> usize {
+        ((u128::from(self.next()) * n as u128) >> 64) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generator_is_the_published_one() {
+        // First outputs of SplitMix64 from state 1234567, as its authors list them.
+        let mut random = Random(1_234_567);
+        assert_eq!(random.next(), 6_457_827_717_110_365_317);
+        assert_eq!(random.next(), 3_203_168_211_198_807_973);
+    }
+
+    #[test]
+    fn an_interval_of_a_proportion_is_as_wide_as_the_binomial_says() {
+        let values: Vec<f64> = (0..400).map(|i| f64::from(i % 4 == 0)).collect();
+        let got = Bootstrap::default().intervals(&[(Statistic::Mean, values)], "")[0];
+        let half = 1.96 * (0.25f64 * 0.75 / 400.0).sqrt();
+        assert_eq!(got.value, 0.25);
+        assert!((got.low - (0.25 - half)).abs() < 0.006, "{got:?}");
+        assert!((got.high - (0.25 + half)).abs() < 0.006, "{got:?}");
+    }
+
+    #[test]
+    fn the_median_of_a_draw_is_the_median_of_the_drawn_values() {
+        let mut random = Random::new(3, "median");
+        for n in 1..60 {
+            let values: Vec<f64> = (0..n).map(|_| random.below(9) as f64).collect();
+            let mut counts = vec![0.0f32; n];
+            let mut drawn = Vec::new();
+            for _ in 0..n {
+                let i = random.below(n);
+                counts[i] += 1.0;
+                drawn.push(values[i]);
+            }
+            drawn.sort_by(f64::total_cmp);
+            let fast = Column::new(Statistic::Median, &values).of(&counts);
+            assert_eq!(Some(fast), marks::median(&drawn), "{values:?} {counts:?}");
+        }
+    }
+
+    #[test]
+    fn the_same_seed_gives_the_same_interval_and_another_does_not() {
+        let column = || {
+            vec![(
+                Statistic::Mean,
+                (0..97).map(|i| f64::from(i * i % 13)).collect::<Vec<_>>(),
+            )]
+        };
+        let few = Bootstrap {
+            resamples: 300,
+            seed: 1,
+        };
+        assert_eq!(few.intervals(&column(), "a"), few.intervals(&column(), "a"));
+        assert_ne!(few.intervals(&column(), "a"), few.intervals(&column(), "b"));
+        assert_ne!(
+            few.intervals(&column(), "a"),
+            Bootstrap { seed: 2, ..few }.intervals(&column(), "a")
+        );
+    }
+
+    #[test]
+    fn a_real_difference_is_told_from_none() {
+        let b = Bootstrap::default();
+        assert_eq!(b.p_value(&[0.0; 50], ""), 1.0);
+        let clear: Vec<f64> = (0..200).map(|i| f64::from(i % 3 == 0)).collect();
+        assert!(b.p_value(&clear, "") < 0.001);
+        let even: Vec<f64> = (0..200)
+            .map(|i| if i % 2 == 0 { 1.0 } else { -1.0 })
+            .collect();
+        assert!(b.p_value(&even, "") > 0.5);
+    }
+}

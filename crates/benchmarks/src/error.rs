@@ -1,0 +1,108 @@
+//! What can be wrong with an exam, an answer sheet or a set on disk.
+
+use std::path::PathBuf;
+
+/// Whose fault it is, what was expected, what came, and what to do.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    // The exam.
+    /// The benchmark contradicts itself.
+    #[error("the benchmark {name} is not well formed: {fault}")]
+    Benchmark {
+        /// Its name.
+        name: String,
+        /// What is wrong and how to mend it.
+        fault: String,
+    },
+
+    // The answer sheets.
+    /// A ranking that cannot be marked.
+    #[error("the ranking of question {query} cannot be marked: {fault}")]
+    Ranking {
+        /// The question's id.
+        query: String,
+        /// What is wrong and how to mend it.
+        fault: String,
+    },
+    /// Questions that nobody answered.
+    #[error(
+        "{count} of {of} questions have no ranking, first {first}; every question must be answered, a missing one is not a wrong one"
+    )]
+    Unanswered {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+        /// The first one's id.
+        first: String,
+    },
+    /// A score that is not a number.
+    #[error(
+        "the score of {name} is not a number; a method must give every item a score that can be ordered"
+    )]
+    NotANumber {
+        /// The item.
+        name: String,
+    },
+    /// Two reports that may not be compared.
+    #[error(
+        "two reports may be compared only on the same exam: {what} is {left} on one side and {right} on the other"
+    )]
+    NotTheSame {
+        /// What differs.
+        what: &'static str,
+        /// Left side.
+        left: String,
+        /// Right side.
+        right: String,
+    },
+
+    // The set on disk.
+    /// A file could not be read.
+    #[error("cannot read {path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line that is not what the format says.
+    #[error("{path}, line {line}: {fault}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// The line, counted from 1.
+        line: usize,
+        /// What is wrong and how to mend it.
+        fault: String,
+    },
+    /// Media that the manifest names and that do not exist.
+    #[error(
+        "{} of {of} items of {path} are missing: {}; bring them, or leave them out by name (the mark then says so)",
+        names.len(), some_of(names)
+    )]
+    Missing {
+        /// The manifest.
+        path: PathBuf,
+        /// All that are missing.
+        names: Vec<String>,
+        /// Of how many.
+        of: usize,
+    },
+}
+
+/// The first few names, and how many more there are.
+pub(crate) fn some_of(names: &[String]) -> String {
+    const SHOWN: usize = 5;
+    let mut text = names
+        .iter()
+        .take(SHOWN)
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
+    if names.len() > SHOWN {
+        text.push_str(&format!(" and {} more", names.len() - SHOWN));
+    }
+    text
+}

@@ -1,0 +1,298 @@
+//! Our own format: `gallery.<split>.jsonl` and `triplets.<split>.jsonl`, one JSON object per line.
+//!
+//! ```text
+//! scenes/
+//! ├── gallery.test.jsonl     {"name": "s1", "path": "test/s1.mp4", "caption": "a red ball …"}
+//! ├── triplets.test.jsonl    {"id": "q1", "reference": "s1", "text": "make it blue", "targets": ["s2"]}
+//! └── test/s1.mp4 …
+//! ```
+//!
+//! The fields are those of [`GalleryEntry`] and [`Triplet`].
+//! A field that is not one of them is refused with its line: a misspelt `target` that is quietly
+//! ignored costs someone a day.
+//! Paths start from the manifest's folder and stay inside it.
+//! Empty lines are allowed; a file of another kind is noticed at its first line.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Component, Path, PathBuf};
+
+use domain::{Change, GalleryEntry, MediaRef, Split, Triplet};
+use serde::Deserialize;
+
+use crate::{Benchmark, Error, LeftOut, Protocol, Result};
+
+/// A longer line is refused: a caption is not a book.
+pub const MAX_LINE_BYTES: usize = 1 << 20;
+/// More lines are refused.
+pub const MAX_LINES: usize = 20_000_000;
+
+/// What to do about items whose file does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Refuse, naming them: a shorter gallery is an easier exam.
+    #[default]
+    Refuse,
+    /// Go on without them and the questions that need them; both are named in
+    /// [`Benchmark::left_out`] and printed with every mark.
+    LeaveOut,
+}
+
+/// Reads one split of a set as an exam.
+///
+/// # Errors
+///
+/// A file that cannot be read, a line that is not in the format (with its number), a set that
+/// contradicts itself, and, unless told to go on, missing media.
+pub fn load(
+    root: &Path,
+    split: Split,
+    protocol: Protocol,
+    if_missing: IfMissing,
+) -> Result<Benchmark> {
+    let manifest = root.join(format!("gallery.{split}.jsonl"));
+    let gallery = read_gallery(&manifest, Some(split))?;
+    let queries = read_triplets(&root.join(format!("triplets.{split}.jsonl")), Some(split))?;
+    let set = root.file_name().map_or_else(
+        || root.display().to_string(),
+        |n| n.to_string_lossy().into_owned(),
+    );
+    let mut benchmark = Benchmark {
+        name: format!("{set}/{split}"),
+        gallery,
+        queries,
+        root: root.to_owned(),
+        protocol,
+        left_out: LeftOut::default(),
+    };
+    benchmark.check()?;
+
+    let missing = missing(&benchmark);
+    if missing.is_empty() {
+        return Ok(benchmark);
+    }
+    match if_missing {
+        IfMissing::Refuse => Err(Error::Missing {
+            path: manifest,
+            of: benchmark.gallery.len(),
+            names: missing,
+        }),
+        IfMissing::LeaveOut => {
+            leave_out(&mut benchmark, missing);
+            benchmark.check()?;
+            Ok(benchmark)
+        }
+    }
+}
+
+/// Names of the gallery whose file does not exist, in the gallery's order.
+pub fn missing(benchmark: &Benchmark) -> Vec<String> {
+    let exists = |path: &str| {
+        // A span of a file (`clip.mp4@00:41-00:45`) exists if the file does.
+        let file = MediaRef::parse(path).map_or_else(|_| PathBuf::from(path), |r| r.path);
+        benchmark.root.join(path).is_file() || benchmark.root.join(file).is_file()
+    };
+    benchmark
+        .gallery
+        .iter()
+        .filter(|g| !exists(&g.path))
+        .map(|g| g.name.clone())
+        .collect()
+}
+
+fn leave_out(benchmark: &mut Benchmark, missing: Vec<String>) {
+    let gone: std::collections::HashSet<&str> = missing.iter().map(String::as_str).collect();
+    let is_gone = |name: &String| gone.contains(name.as_str());
+    benchmark.gallery.retain(|g| !is_gone(&g.name));
+    let mut left_out = Vec::new();
+    benchmark.queries.retain_mut(|q| {
+        let first = q.targets.first().cloned();
+        q.targets.retain(|t| !is_gone(t));
+        if is_gone(&q.reference) || q.targets.is_empty() {
+            left_out.push(q.id.clone());
+            return false;
+        }
+        // Look-alikes are a fixed small group; with one gone, telling them apart is another task.
+        if q.subset.as_ref().is_some_and(|s| s.iter().any(is_gone))
+            || first != q.targets.first().cloned()
+        {
+            q.subset = None;
+        }
+        true
+    });
+    benchmark.left_out = LeftOut {
+        gallery: missing,
+        queries: left_out,
+    };
+}
+
+/// Reads a gallery manifest. A line that says it belongs to a split other than `split` is refused.
+pub fn read_gallery(path: &Path, split: Option<Split>) -> Result<Vec<GalleryEntry>> {
+    read_lines(path, |text| {
+        let OneEntry(entry) = serde_json::from_str(text).map_err(at_column)?;
+        check_split(entry.split, split)?;
+        if entry.name.is_empty() {
+            return Err("`name` is empty; triplets need a name to point at".to_owned());
+        }
+        check_path(&entry.path)?;
+        Ok(entry)
+    })
+}
+
+/// Reads triplets. A line that says it belongs to a split other than `split` is refused.
+pub fn read_triplets(path: &Path, split: Option<Split>) -> Result<Vec<Triplet>> {
+    read_lines(path, |text| {
+        let OneTriplet(triplet) = serde_json::from_str(text).map_err(at_column)?;
+        check_split(triplet.split, split)?;
+        if triplet.id.is_empty() {
+            return Err("`id` is empty; rankings need an id to point at".to_owned());
+        }
+        if triplet.text.trim().is_empty() {
+            return Err(format!(
+                "`text` of {} is empty; say what should be different",
+                triplet.id
+            ));
+        }
+        if triplet.text.len() > domain::MAX_WORDS_BYTES {
+            let (got, most) = (triplet.text.len(), domain::MAX_WORDS_BYTES);
+            return Err(format!(
+                "`text` of {} is {got} bytes long, at most {most} are read",
+                triplet.id
+            ));
+        }
+        if triplet.targets.is_empty() {
+            return Err(format!(
+                "`targets` of {} is empty; give at least one right answer",
+                triplet.id
+            ));
+        }
+        Ok(triplet)
+    })
+}
+
+/// The wire form of [`GalleryEntry`]; the compiler keeps the two alike.
+#[derive(Deserialize)]
+#[serde(remote = "GalleryEntry", deny_unknown_fields)]
+struct GalleryLine {
+    name: String,
+    path: String,
+    #[serde(default)]
+    caption: Option<String>,
+    #[serde(default)]
+    split: Option<Split>,
+}
+
+/// The wire form of [`Triplet`]; the compiler keeps the two alike.
+#[derive(Deserialize)]
+#[serde(remote = "Triplet", deny_unknown_fields)]
+struct TripletLine {
+    id: String,
+    reference: String,
+    text: String,
+    targets: Vec<String>,
+    #[serde(default)]
+    subset: Option<Vec<String>>,
+    #[serde(default)]
+    split: Option<Split>,
+    #[serde(default)]
+    change: Option<Change>,
+    #[serde(default)]
+    slice: Option<String>,
+}
+
+/// A whole line of a manifest.
+#[derive(Deserialize)]
+struct OneEntry(#[serde(with = "GalleryLine")] GalleryEntry);
+
+/// A whole line of triplets.
+#[derive(Deserialize)]
+struct OneTriplet(#[serde(with = "TripletLine")] Triplet);
+
+/// A fault of serde's in our words: its line number is always 1, which would read as a second one.
+fn at_column(e: serde_json::Error) -> String {
+    e.to_string()
+        .replace(&format!(" at line {} column", e.line()), " at column")
+}
+
+fn check_split(said: Option<Split>, wanted: Option<Split>) -> std::result::Result<(), String> {
+    match (said, wanted) {
+        (Some(said), Some(wanted)) if said != wanted => Err(format!(
+            "`split` is {said}, but this is the {wanted} file; splits share no item"
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A manifest from elsewhere must not reach into other folders.
+fn check_path(path: &str) -> std::result::Result<(), String> {
+    let inside = Path::new(path)
+        .components()
+        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    match inside && !path.is_empty() && !path.contains('\0') {
+        true => Ok(()),
+        false => Err(format!(
+            "`path` {path:?} must lie inside the manifest's folder: a relative path without `..`"
+        )),
+    }
+}
+
+/// Reads line by line, with limits, and puts file and line number to every fault.
+fn read_lines<T>(
+    path: &Path,
+    mut read: impl FnMut(&str) -> std::result::Result<T, String>,
+) -> Result<Vec<T>> {
+    let io = |source| Error::Io {
+        path: path.to_owned(),
+        source,
+    };
+    let fault = |line, fault: String| Error::Line {
+        path: path.to_owned(),
+        line,
+        fault,
+    };
+    let mut reader = BufReader::new(File::open(path).map_err(io)?);
+    let mut found = Vec::new();
+    let mut bytes = Vec::new();
+    for line in 1.. {
+        bytes.clear();
+        let got = (&mut reader)
+            .take(MAX_LINE_BYTES as u64 + 1)
+            .read_until(b'\n', &mut bytes)
+            .map_err(io)?;
+        if got == 0 {
+            break;
+        }
+        if got > MAX_LINE_BYTES {
+            return Err(fault(
+                line,
+                format!(
+                    "the line is longer than {MAX_LINE_BYTES} bytes; write one JSON object per line"
+                ),
+            ));
+        }
+        if line > MAX_LINES {
+            return Err(fault(
+                line,
+                format!("more than {MAX_LINES} lines; split the set"),
+            ));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            fault(
+                line,
+                "not UTF-8 text; write one JSON object per line".to_owned(),
+            )
+        })?;
+        let text = text.trim();
+        // A byte-order mark, as some editors leave at the start.
+        let text = if line == 1 {
+            text.trim_start_matches('\u{feff}')
+        } else {
+            text
+        };
+        if text.is_empty() {
+            continue;
+        }
+        found.push(read(text).map_err(|text| fault(line, text))?);
+    }
+    Ok(found)
+}
