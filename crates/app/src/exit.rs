@@ -1,0 +1,161 @@
+//! How a run ends: the exit codes, and a failure told in one line with what to do next.
+
+use std::fmt::Write as _;
+
+/// Every way in which `likebut` ends. Scripts may rely on the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Something failed while running.
+    Failed = 1,
+    /// What was typed or configured cannot be meant.
+    Usage = 2,
+    /// Finished, but some inputs were left out.
+    Skipped = 3,
+    /// Nothing matched, and `--fail-on-none` was given.
+    NoMatch = 4,
+    /// A model or data set that is needed is not here.
+    Missing = 5,
+    /// The library is damaged, or of another format version.
+    Library = 6,
+    /// Not enough memory or disk.
+    Resources = 7,
+    /// Stopped by Ctrl-C.
+    Interrupted = 130,
+}
+
+/// All of them with the sentence that help, man page and reference print.
+pub const EXITS: &[(Exit, &str)] = &[
+    (Exit::Ok, "done"),
+    (Exit::Failed, "something failed while running"),
+    (Exit::Usage, "what was typed or configured cannot be meant"),
+    (
+        Exit::Skipped,
+        "finished, but some inputs were left out (they are listed on stderr)",
+    ),
+    (Exit::NoMatch, "nothing matched (only with --fail-on-none)"),
+    (
+        Exit::Missing,
+        "a model or data set that is needed is not here",
+    ),
+    (
+        Exit::Library,
+        "the library is damaged, or of another format version",
+    ),
+    (Exit::Resources, "not enough memory or disk"),
+    (
+        Exit::Interrupted,
+        "stopped by Ctrl-C; what was done is saved",
+    ),
+];
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// The paragraph about exit codes in `--help`.
+pub fn help() -> String {
+    EXITS
+        .iter()
+        .fold(String::from("Exit codes:"), |mut out, (exit, sentence)| {
+            let _ = write!(out, "\n  {:>3}  {sentence}", *exit as u8);
+            out
+        })
+}
+
+/// A run that cannot go on: its exit code, what is wrong in one line, and what to do about it.
+#[derive(Debug)]
+pub struct Failure {
+    /// The code to end with.
+    pub exit: Exit,
+    /// What is wrong, in one line.
+    pub what: String,
+    /// What to do next, a line each.
+    pub hints: Vec<String>,
+}
+
+impl Failure {
+    /// A failure with this code and this line.
+    pub fn new(exit: Exit, what: impl std::fmt::Display) -> Self {
+        Self {
+            exit,
+            what: what.to_string(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// What was typed cannot be meant.
+    pub fn usage(what: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Usage, what)
+    }
+
+    /// Something failed while running.
+    pub fn failed(what: impl std::fmt::Display) -> Self {
+        Self::new(Exit::Failed, what)
+    }
+
+    /// Adds a line that says what to do next.
+    pub fn hint(mut self, line: impl Into<String>) -> Self {
+        self.hints.push(line.into());
+        self
+    }
+
+    /// The reader of our output has gone away (`likebut … | head`): nobody is left to be told.
+    pub fn is_quiet(&self) -> bool {
+        self.exit == Exit::Ok
+    }
+}
+
+/// Reading and writing: a full disk and a full memory have codes of their own; a reader that has
+/// gone away is no failure at all.
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        use std::io::ErrorKind::*;
+        match error.kind() {
+            BrokenPipe => Self::new(Exit::Ok, ""),
+            StorageFull | QuotaExceeded | OutOfMemory => Self::new(Exit::Resources, error),
+            _ => Self::failed(error),
+        }
+    }
+}
+
+/// The value among `known` that is nearest to `typed`, if one is near enough to be meant.
+pub fn nearest<'a>(typed: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let (score, best) = known
+        .into_iter()
+        .map(|name| (strsim::jaro_winkler(&typed.to_lowercase(), name), name))
+        .max_by(|a, b| a.0.total_cmp(&b.0))?;
+    (score > 0.75).then_some(best)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_is_documented_once() {
+        let codes: Vec<u8> = EXITS.iter().map(|(e, _)| *e as u8).collect();
+        assert_eq!(codes, [0, 1, 2, 3, 4, 5, 6, 7, 130]);
+        assert_eq!(help().lines().count(), 10);
+    }
+
+    #[test]
+    fn a_gone_reader_is_quiet_and_a_full_disk_is_not() {
+        let io = |kind: std::io::ErrorKind| Failure::from(std::io::Error::from(kind));
+        assert!(io(std::io::ErrorKind::BrokenPipe).is_quiet());
+        assert_eq!(io(std::io::ErrorKind::StorageFull).exit, Exit::Resources);
+        assert_eq!(io(std::io::ErrorKind::NotFound).exit, Exit::Failed);
+    }
+
+    #[test]
+    fn the_nearest_name_is_offered_only_when_near() {
+        let known = ["imagine", "picture", "words", "sum"];
+        assert_eq!(nearest("imagin", known), Some("imagine"));
+        assert_eq!(nearest("Pictures", known), Some("picture"));
+        assert_eq!(nearest("zebra", known), None);
+    }
+}
