@@ -1,0 +1,5 @@
+//! The library as its users see it: one check per area.
+
+mod common;
+mod keep;
+mod near;
