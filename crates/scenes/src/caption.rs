@@ -86,8 +86,9 @@ impl Scene {
                 join(&[Some(head), cues, does], ", ")
             }
             1 => {
-                let head = join(&[Some(format!("{start}{subject}")), does, Some(place), Some(around)], " ");
-                join(&[Some(head), companion, cues], ", ")
+                let head = join(&[Some(format!("{start}{subject}")), does], " ");
+                let scene = join(&[Some(place), Some(around)], " ");
+                join(&[Some(head), Some(scene), companion, cues], ", ")
             }
             2 => {
                 let head = join(&[Some(place), Some(around)], " ");

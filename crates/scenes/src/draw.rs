@@ -52,6 +52,7 @@ fn paint(scene: &Scene, time_secs: f32, sheet: &mut Pixmap, zoom: Transform) {
     let mut pen = Pen::new(sheet, view);
     places::paint(scene, &layout, &mut pen, &mut Rng::keyed(scene.seed, &[2]), time_secs);
     cues::paint_behind(scene, &layout, &mut pen, time_secs);
+    mist(scene, &mut pen, time_secs);
     things_of(scene, &layout, &mut pen, motion, progress, &mut rng);
     cues::paint_before(scene, &layout, &mut pen, time_secs);
     weather(scene, &mut pen, time_secs);
@@ -90,23 +91,43 @@ fn things_of(scene: &Scene, layout: &Layout, pen: &mut Pen, motion: Motion, prog
         (thing, x, high, c)
     });
     if let Some((thing, x, high, Companion { .. })) = friend {
-        things::paint(&thing, x, layout.ground + rng.range(-2.0, 10.0), high, 0.0, pen, rng);
+        things::paint(&thing, x, layout.ground + rng.range(-2.0, 10.0), high, 0.0, 0.0, pen, rng);
     }
     let travel = (progress - 0.5) * 260.0;
     let (dx, dy, angle) = match motion {
         Motion::Stays => (0.0, 0.0, 0.0),
         Motion::Left => (-travel, 0.0, 0.0),
         Motion::Right => (travel, 0.0, 0.0),
-        Motion::Rises => (0.0, 20.0 - 170.0 * progress, 0.0),
+        Motion::Rises => (0.0, 24.0 - 124.0 * progress, 0.0),
         // At a quarter and three quarters of the way it lies on one side and then on the other.
         Motion::Spins => (0.0, 0.0, 30.0 + 360.0 * progress),
     };
     let tint = Rng::keyed(scene.seed, &[3]);
     for (x, y) in spots {
         let (jx, jy) = (rng.range(-2.0, 2.0), rng.range(-2.0, 2.0));
-        let (x, y) = (middle + x * step + dx + jx, layout.ground + y + dy + jy);
-        things::paint(&m.subject, x, y, h, angle, pen, &mut tint.clone());
+        let (x, y) = (middle + x * step + dx + jx, layout.ground + y + jy);
+        things::paint(&m.subject, x, y, h, dy, angle, pen, &mut tint.clone());
     }
+}
+
+fn mist_of(light: Light) -> u32 {
+    if light == Light::Night { 0x8e96aa } else { 0xe8e8ea }
+}
+
+/// Fog that lies behind the subject: the background nearly goes.
+fn mist(scene: &Scene, pen: &mut Pen, time_secs: f32) {
+    if scene.meaning.weather != Weather::Fog {
+        return;
+    }
+    let mut rng = Rng::keyed(scene.seed, &[8]);
+    let ink = mist_of(scene.meaning.light);
+    pen.veil(ink, 0.5);
+    pen.a = 0.4;
+    for i in 0..4 {
+        let x = rng.range(0.0, 400.0) + time_secs * 8.0;
+        pen.e(x, 60.0 + 50.0 * i as f32, rng.range(150.0, 230.0), 18.0, ink);
+    }
+    pen.a = 1.0;
 }
 
 fn weather(scene: &Scene, pen: &mut Pen, time_secs: f32) {
@@ -121,12 +142,12 @@ fn weather(scene: &Scene, pen: &mut Pen, time_secs: f32) {
     match m.weather {
         Weather::Clear => {}
         Weather::Fog => {
-            let mist = if m.light == Light::Night { 0x9aa2b4 } else { 0xe8e8ea };
-            pen.veil(mist, 0.34);
-            for i in 0..4 {
-                pen.a = 0.30;
+            // Thin enough that colours can still be told.
+            pen.veil(mist_of(m.light), 0.10);
+            pen.a = 0.34;
+            for y in [214.0, 268.0] {
                 let x = rng.range(0.0, 400.0) + time_secs * 8.0;
-                pen.e(x, 70.0 + 58.0 * i as f32, rng.range(150.0, 230.0), 17.0, mist);
+                pen.e(x, y, rng.range(130.0, 190.0), 11.0, mist_of(m.light));
             }
             pen.a = 1.0;
         }

@@ -169,13 +169,10 @@ impl Edit {
             Edit::Size(s) => {
                 let more = if s == Size::Big { ("bigger", "large") } else { ("smaller", "little") };
                 fill(
-                    &["make the {thing} {more}", "{more}", "the same with {a}", "a {more} view of the {thing} will not do, make {them} {s}", "{s} instead",
+                    &["make the {thing} {more}", "{more}", "the same with {a}", "{s} instead",
                         "but much {more}", "the {thing} should be {s}", "change the size to {s}", "{little} instead"],
                     &[("{more}", more.0), ("{little}", more.1), ("{s}", s.word()), ("{a}", &a(&format!("{} {thing}", s.word())))],
                 )
-                .into_iter()
-                .filter(|t| !t.contains("will not do"))
-                .collect()
             }
             Edit::AddCompanion(c) => {
                 let a = article(&format!("{} {}", c.colour.word(), c.kind.word()));
@@ -227,20 +224,20 @@ impl Edit {
             Edit::Motion(m) => match m {
                 Motion::Stays => fill(
                     &["the {thing} should stay where {it} {is}", "let the {thing} stand still", "but the {thing} not moving", "stop the {thing} in the clip",
-                        "a clip where the {thing} stays in place"],
+                        "a clip of the {thing} staying in place"],
                     &[],
                 ),
                 Motion::Left | Motion::Right => fill(
                     &["let the {thing} move to the {side}", "moving to the {side}", "make {them} go {side}", "the {thing} should go to the {side}",
-                        "but going {side}", "a clip where the {thing} moves {side}"],
+                        "but going {side}", "a clip of the {thing} moving {side}"],
                     &[("{side}", m.word())],
                 ),
                 Motion::Rises => fill(
-                    &["let the {thing} rise", "rising into the air", "make {them} go up", "the {thing} should fly up", "but going up", "a clip where the {thing} rises"],
+                    &["let the {thing} rise", "rising into the air", "make {them} go up", "the {thing} should fly up", "but going up", "a clip of the {thing} rising"],
                     &[],
                 ),
                 Motion::Spins => fill(
-                    &["let the {thing} spin", "spinning around", "make {them} turn around", "the {thing} should be spinning", "but spinning", "a clip where the {thing} spins"],
+                    &["let the {thing} spin", "spinning around", "make {them} turn around", "the {thing} should be spinning", "but spinning", "a clip of the {thing} spinning"],
                     &[],
                 ),
             },

@@ -3,7 +3,7 @@
 use super::Layout;
 use super::pen::Pen;
 use crate::rng::Rng;
-use crate::scene::{Cue, Scene, Side};
+use crate::scene::{Cue, Place, Scene, Side};
 
 /// Where a cue belongs.
 #[derive(Clone, Copy, PartialEq)]
@@ -25,11 +25,11 @@ fn spot(cue: Cue) -> Spot {
         Bunting | SnowGround | Icicles | Craters | StarrySky | RoseArch | Carpet | Web | LeafGround | Fence | FrozenPond | Pier | BareTrees
         | GoldenTrees => Behind,
         Confetti | Snowfall | Hearts | LeafFall | Bubbles => Before,
-        Gulls | Earth | Bells | Doves | Bats | Jellyfish => Above(60.0),
-        Balloons | Crane | Lighthouse | Windmill => Beside(128.0),
-        Snowman | Lander | Astronaut | Ghost | Barn | Tent | Scarecrow | Flag | Kettle => Beside(96.0),
-        Shells | Acorns | Starfish | Skull | Hedgehog | SleepingBag | Logs => Beside(58.0),
-        _ => Beside(76.0),
+        Gulls | Earth | Bells | Doves | Bats | Jellyfish => Above(70.0),
+        Balloons | Crane | Lighthouse | Windmill => Beside(140.0),
+        Snowman | Lander | Astronaut | Ghost | Barn | Tent | Scarecrow | Flag | Kettle => Beside(108.0),
+        Shells | Acorns | Starfish | Skull | Hedgehog | SleepingBag | Logs => Beside(70.0),
+        _ => Beside(84.0),
     }
 }
 
@@ -39,17 +39,17 @@ pub fn paint_behind(scene: &Scene, layout: &Layout, g: &mut Pen, time_secs: f32)
     let mut cues = scene.cues.clone();
     // What covers the sky or the ground is drawn before what stands on it.
     cues.sort_by_key(|c| match (c, spot(*c)) {
-        (Cue::StarrySky | Cue::SnowGround | Cue::LeafGround | Cue::Craters, _) => 0,
+        (Cue::SnowGround | Cue::LeafGround | Cue::Craters, _) => 0,
         (_, Spot::Behind) => 1,
         _ => 2,
     });
     // Beside the subject there is room on both sides; the companion's side is used last and further back.
-    let mut spots = vec![(46.0, 0.0), (354.0, 0.0)];
+    let mut spots = vec![(56.0, 0.0), (344.0, 0.0)];
     if rng.chance(0.5) {
         spots.reverse();
     }
     if let Some(c) = scene.meaning.companion {
-        let (near, far) = if c.side == Side::Left { (46.0, 354.0) } else { (354.0, 46.0) };
+        let (near, far) = if c.side == Side::Left { (52.0, 346.0) } else { (346.0, 52.0) };
         spots = vec![(far, 0.0), (near, -34.0)];
     }
     let third = if spots[0].0 < 200.0 { 112.0 } else { 288.0 };
@@ -57,7 +57,7 @@ pub fn paint_behind(scene: &Scene, layout: &Layout, g: &mut Pen, time_secs: f32)
     let (mut beside, mut above) = (0, 0);
     for cue in cues {
         match spot(cue) {
-            Spot::Behind => wide(cue, layout, g, &mut rng),
+            Spot::Behind => wide(cue, scene.meaning.place, layout, g, &mut rng),
             Spot::Before => {}
             Spot::Beside(high) => {
                 let (x, back) = spots[beside.min(2)];
@@ -86,7 +86,7 @@ pub fn paint_before(scene: &Scene, _layout: &Layout, g: &mut Pen, time_secs: f32
         if spot(*cue) != Spot::Before {
             continue;
         }
-        let many = if *cue == Cue::Hearts || *cue == Cue::Bubbles { 24 } else { 58 };
+        let many = if *cue == Cue::Hearts || *cue == Cue::Bubbles { 34 } else { 66 };
         for _ in 0..many {
             let (x, y0, s) = (rng.range(-100.0, 500.0), rng.range(-60.0, 360.0), rng.range(0.8, 1.25));
             let falls = if matches!(cue, Cue::Bubbles | Cue::Hearts) { -26.0 } else { 32.0 };
@@ -95,23 +95,23 @@ pub fn paint_before(scene: &Scene, _layout: &Layout, g: &mut Pen, time_secs: f32
             match cue {
                 Cue::Confetti => {
                     let ink = *rng.pick(&[0xff3b6b, 0xffd21f, 0x2fc46a, 0x3a8bff, 0xb44bff, 0xff8c1a]);
-                    g.within(x, y, s, turn, |g| g.r(-4.0, -2.5, 8.0, 5.0, ink));
+                    g.within(x, y, s, turn, |g| g.r(-6.5, -4.0, 13.0, 8.0, ink));
                 }
-                Cue::Snowfall => g.c(x, y, 3.4 * s, 0xffffff),
-                Cue::Hearts => g.heart(x, y, 8.0 * s, *rng.pick(&[0xff3f70, 0xff7aa0, 0xe0244c])),
+                Cue::Snowfall => g.c(x, y, 4.8 * s, 0xffffff),
+                Cue::Hearts => g.heart(x, y, 11.0 * s, *rng.pick(&[0xff3f70, 0xff7aa0, 0xe0244c])),
                 Cue::LeafFall => {
                     let ink = *rng.pick(&[0xd9541e, 0xe8962a, 0xb5381a, 0xd9b32a]);
                     g.within(x, y, s, turn, |g| {
-                        g.blob(&[(-8.0, 0.0), (0.0, -5.5), (8.0, 0.0), (0.0, 5.5)], ink);
-                        g.l(&[(-8.0, 0.0), (5.0, 0.0)], 0.9, 0x6a3010);
+                        g.blob(&[(-13.0, 0.0), (0.0, -9.5), (13.0, 0.0), (0.0, 9.5)], ink);
+                        g.l(&[(-8.0, 0.0), (7.0, 0.0)], 1.2, 0x6a3010);
                     });
                 }
                 _ => {
                     g.a = 0.35;
-                    g.c(x, y, 8.0 * s, 0xc8f0ff);
+                    g.c(x, y, 11.0 * s, 0xc8f0ff);
                     g.a = 0.95;
-                    g.o(x, y, 8.0 * s, 8.0 * s, 1.6, 0xf2fcff);
-                    g.c(x - 3.0 * s, y - 3.0 * s, 2.0, 0xffffff);
+                    g.o(x, y, 11.0 * s, 11.0 * s, 2.2, 0xf2fcff);
+                    g.c(x - 4.0 * s, y - 4.0 * s, 2.8, 0xffffff);
                     g.a = 1.0;
                 }
             }
@@ -120,8 +120,14 @@ pub fn paint_before(scene: &Scene, _layout: &Layout, g: &mut Pen, time_secs: f32
 }
 
 /// Cues that lie all over the place: sheet coordinates.
-fn wide(cue: Cue, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
+fn wide(cue: Cue, place: Place, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
     let y = layout.horizon;
+    // What covers the ground leaves visible what tells the place.
+    let cover = match place {
+        Place::Beach => y + 46.0,
+        Place::Street | Place::Room => y + 36.0,
+        Place::Meadow | Place::Desert | Place::Mountains => y + 24.0,
+    };
     match cue {
         Cue::Bunting => {
             let ink = [0xf0384a, 0xffd02a, 0x2fae5c, 0x3a7df0, 0xb050e0];
@@ -133,12 +139,12 @@ fn wide(cue: Cue, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
             }
         }
         Cue::SnowGround => {
-            g.band(y + 8.0, 420.0, 0xf2f7ff, 0xdce8f6);
+            g.band(cover, 420.0, 0xf2f7ff, 0xdce8f6);
             for _ in 0..6 {
-                g.e(rng.range(-60.0, 460.0), y + rng.range(6.0, 16.0), rng.range(50.0, 90.0), rng.range(8.0, 16.0), 0xf6faff);
+                g.e(rng.range(-60.0, 460.0), cover + rng.range(2.0, 8.0), rng.range(50.0, 90.0), rng.range(6.0, 11.0), 0xf6faff);
             }
             for _ in 0..6 {
-                g.e(rng.range(-60.0, 460.0), rng.range(y + 40.0, 296.0), rng.range(30.0, 60.0), 4.0, 0xc8d8ec);
+                g.e(rng.range(-60.0, 460.0), rng.range(cover + 20.0, 296.0), rng.range(30.0, 60.0), 4.0, 0xc8d8ec);
             }
         }
         Cue::Icicles => {
@@ -177,22 +183,12 @@ fn wide(cue: Cue, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
             }
         }
         Cue::Craters => {
-            g.band(y, 420.0, 0xb4b6bc, 0x84868e);
+            g.band(cover, 420.0, 0xb4b6bc, 0x84868e);
             for _ in 0..11 {
-                let (x, cy) = (rng.range(-60.0, 460.0), rng.range(y + 14.0, 292.0));
+                let (x, cy) = (rng.range(-60.0, 460.0), rng.range(cover + 8.0, 292.0));
                 let s = 0.5 + (cy - y) / 110.0;
                 g.e(x, cy, 30.0 * s, 8.0 * s, 0xd0d2d8);
                 g.e(x, cy + 1.5 * s, 26.0 * s, 6.2 * s, 0x5e6068);
-            }
-        }
-        Cue::StarrySky => {
-            g.band(-80.0, y, 0x020208, 0x0a0a16);
-            for _ in 0..46 {
-                let (x, sy, r) = (rng.range(-90.0, 490.0), rng.range(-50.0, y - 6.0), rng.range(1.0, 2.4));
-                g.c(x, sy, r, 0xffffff);
-            }
-            for _ in 0..5 {
-                g.star(rng.range(0.0, 400.0), rng.range(10.0, y - 14.0), 5.5, 0xffffff);
             }
         }
         Cue::RoseArch => {
@@ -231,9 +227,9 @@ fn wide(cue: Cue, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
         }
         Cue::LeafGround => {
             for _ in 0..110 {
-                let (x, gy) = (rng.range(-80.0, 480.0), rng.range(y + 24.0, 300.0));
+                let (x, gy) = (rng.range(-80.0, 480.0), rng.range(cover, 300.0));
                 let ink = *rng.pick(&[0xd9541e, 0xe8962a, 0xb5381a, 0xe2be34, 0x9a4a1e]);
-                g.within(x, gy, rng.range(0.8, 1.3), rng.range(0.0, 180.0), |g| g.blob(&[(-8.0, 0.0), (0.0, -5.0), (8.0, 0.0), (0.0, 5.0)], ink));
+                g.within(x, gy, rng.range(0.8, 1.3), rng.range(0.0, 180.0), |g| g.blob(&[(-13.0, 0.0), (0.0, -7.5), (13.0, 0.0), (0.0, 7.5)], ink));
             }
         }
         Cue::Fence => {

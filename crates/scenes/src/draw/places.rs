@@ -3,7 +3,7 @@
 use super::Layout;
 use super::pen::{Pen, mix};
 use crate::rng::Rng;
-use crate::scene::{Light, Place, Scene, Weather};
+use crate::scene::{Cue, Light, Place, Scene, Weather};
 
 /// Draws everything that lies behind.
 pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_secs: f32) {
@@ -17,15 +17,19 @@ pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_se
     };
     let (high, low) = if m.weather == Weather::Clear { (high, low) } else { (mix(high, 0x8a8f98, 0.5), mix(low, 0xa8acb4, 0.45)) };
     if m.place == Place::Room {
-        room(m.light, high, low, layout, g, rng);
+        room(scene, high, low, layout, g, rng);
         return;
     }
-    g.band(-80.0, y + 2.0, high, low);
-    sky(m.light, m.weather, g, rng, time_secs, y);
+    g.band(-80.0, y + 40.0, high, low);
+    if scene.cues.contains(&Cue::StarrySky) {
+        stars(g, rng, y + 40.0);
+    } else {
+        sky(m.light, m.weather, g, rng, time_secs, y);
+    }
     let dim = |c: u32| match m.light {
         Light::Day => c,
         Light::Sunset => mix(c, 0x8a3a30, 0.28),
-        Light::Night => mix(c, 0x0a1034, 0.62),
+        Light::Night => mix(c, 0x101848, 0.5),
     };
     match m.place {
         Place::Meadow => {
@@ -166,17 +170,33 @@ fn sky(light: Light, weather: Weather, g: &mut Pen, rng: &mut Rng, time_secs: f3
     }
 }
 
-fn room(light: Light, high: u32, low: u32, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
+/// A black sky full of stars, whatever the hour.
+fn stars(g: &mut Pen, rng: &mut Rng, down: f32) {
+    g.band(-80.0, down, 0x020208, 0x0a0a16);
+    for _ in 0..50 {
+        let (x, y, r) = (rng.range(-90.0, 490.0), rng.range(-50.0, down - 40.0), rng.range(1.2, 2.6));
+        g.c(x, y, r, 0xffffff);
+    }
+    for _ in 0..6 {
+        g.star(rng.range(0.0, 400.0), rng.range(10.0, down - 60.0), 6.5, 0xffffff);
+    }
+}
+
+fn room(scene: &Scene, high: u32, low: u32, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
+    let light = scene.meaning.light;
     let floor = layout.horizon + 34.0;
     let wall = *rng.pick(&[0xe6d3b4, 0xd4c6d8, 0xc8dacb, 0xe4c4b4]);
     let dim = |c: u32| match light {
         Light::Day => c,
         Light::Sunset => mix(c, 0xa04a30, 0.32),
-        Light::Night => mix(c, 0x101638, 0.6),
+        Light::Night => mix(c, 0x141c44, 0.5),
     };
     g.band(-80.0, floor, dim(wall), dim(mix(wall, 0xffffff, 0.2)));
     for i in -6..26 {
         g.r(22.0 * i as f32, -80.0, 2.0, floor + 80.0, dim(mix(wall, 0xffffff, 0.35)));
+    }
+    if scene.cues.contains(&Cue::StarrySky) {
+        stars(g, rng, floor);
     }
     let (x, w) = (rng.range(90.0, 130.0), rng.range(160.0, 180.0));
     g.r(x - 7.0, 19.0, w + 14.0, 108.0, dim(0xfaf4e8));
@@ -186,6 +206,7 @@ fn room(light: Light, high: u32, low: u32, layout: &Layout, g: &mut Pen, rng: &m
         y += 7.0;
     }
     match light {
+        Light::Day | Light::Sunset if scene.meaning.weather != Weather::Clear => {}
         Light::Day => g.c(x + w * 0.75, 48.0, 13.0, 0xffe24a),
         Light::Sunset => g.c(x + w * 0.75, 98.0, 18.0, 0xff5a2a),
         Light::Night => {

@@ -5,15 +5,15 @@ use crate::rng::Rng;
 use crate::scene::{Colour, Kind, Texture, Thing};
 use tiny_skia::{FillRule, Paint, PathBuilder, Pixmap, Transform};
 
-/// Draws a thing standing at a place, so high, turned about its middle.
-pub fn paint(thing: &Thing, x: f32, y: f32, high: f32, degrees: f32, pen: &mut Pen, rng: &mut Rng) {
+/// Draws a thing over a place on the ground, so high, lifted by so much (down is positive), turned about its middle.
+pub fn paint(thing: &Thing, x: f32, y: f32, high: f32, lift: f32, degrees: f32, pen: &mut Pen, rng: &mut Rng) {
     pen.a = 0.22;
     if degrees == 0.0 {
         pen.e(x, y, high * wideness(thing.kind) * 0.5, high * 0.06 + 2.0, 0x101018);
     }
     pen.a = 1.0;
     pen.body = Some(body_of(thing, rng));
-    pen.within(x, y - high * 0.5, high, degrees, |pen| {
+    pen.within(x, y + lift - high * 0.5, high, degrees, |pen| {
         pen.within(0.0, 0.5, 1.0, 0.0, |pen| shape(thing.kind, pen));
     });
     pen.body = None;
