@@ -195,6 +195,7 @@ fn way_to<'a>(
                 .as_array()
                 .is_none_or(|kinds| kinds.iter().any(|k| k["kind"].is_null()));
             if let (true, Some(to)) = (normal, dep["pkg"].as_str())
+                && names.contains_key(to)
                 && to != from
                 && !came_from.contains_key(to)
             {
@@ -250,7 +251,7 @@ mod tests {
     fn house(map: &str, media_uses: &[&str], burn: bool) -> House {
         let dependency =
             |name: &str| json!({"name": format!("likebut-{name}"), "path": "x", "kind": null});
-        let package = |name: &str, deps: Vec<Value>| json!({"id": name, "name": format!("likebut-{name}"), "dependencies": deps});
+        let package = |name: &str, deps: Vec<Value>| json!({"id": name, "name": format!("likebut-{name}"), "version": "1", "dependencies": deps});
         let mut house = House::of(&[
             ("ARCHITECTURE.md", map),
             (
@@ -258,6 +259,14 @@ mod tests {
                 "[dependencies]\ndomain = 1\nsearch = 1\n",
             ),
         ]);
+        house.built = [
+            "likebut-domain 1",
+            "likebut-media 1",
+            "likebut-search 1",
+            "burn-flex 1",
+        ]
+        .map(str::to_owned)
+        .into();
         let edge = |to: &str, kind: Value| json!({"pkg": to, "dep_kinds": [{"kind": kind}]});
         house.metadata = json!({
             "workspace_members": ["domain", "media", "search"],
@@ -265,7 +274,7 @@ mod tests {
                 package("domain", vec![]),
                 package("media", media_uses.iter().map(|n| dependency(n)).collect()),
                 package("search", vec![dependency("media"), dependency("domain")]),
-                {"id": "b", "name": "burn-flex", "dependencies": []},
+                {"id": "b", "name": "burn-flex", "version": "1", "dependencies": []},
             ],
             "resolve": {"nodes": [
                 {"id": "search", "deps": [edge("media", Value::Null), edge("b", json!("dev"))]},

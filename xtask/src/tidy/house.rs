@@ -1,6 +1,6 @@
 //! What the checks look at: the files that git would keep, and the packages that cargo knows.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use serde_json::Value;
@@ -13,6 +13,8 @@ pub struct House {
     pub files: BTreeMap<String, Vec<u8>>,
     /// `cargo metadata`.
     pub metadata: Value,
+    /// Packages that are really built, as `name version`.
+    pub built: BTreeSet<String>,
     /// What could not be looked at.
     pub notes: Vec<String>,
 }
@@ -39,10 +41,12 @@ impl House {
             }
         }
         let mut notes = Vec::new();
-        let metadata = metadata(root, &mut notes)?;
+        let metadata = metadata(root)?;
+        let built = built(root, &mut notes)?;
         Ok(Self {
             files,
             metadata,
+            built,
             notes,
         })
     }
@@ -72,9 +76,17 @@ impl House {
         }
     }
 
-    /// Every package of the tree.
+    /// Every package that is built, ours and others'.
     pub fn packages(&self) -> impl Iterator<Item = &Value> {
-        self.metadata["packages"].as_array().into_iter().flatten()
+        let built = |p: &&Value| match (p["name"].as_str(), p["version"].as_str()) {
+            (Some(name), Some(version)) => self.built.contains(&format!("{name} {version}")),
+            _ => false,
+        };
+        self.metadata["packages"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(built)
     }
 
     /// The packages of this workspace: the short name that documents use (`media` for
@@ -101,6 +113,7 @@ impl House {
         Self {
             files,
             metadata: Value::Null,
+            built: BTreeSet::new(),
             notes: Vec::new(),
         }
     }
@@ -114,37 +127,90 @@ pub fn short_name(package: &str) -> String {
     }
 }
 
-/// The widest view of the tree that needs no network: all features on all systems if everything
-/// was fetched, else what this machine builds.
-fn metadata(root: &Path, notes: &mut Vec<String>) -> Result<Value, String> {
+/// Which packages are built, as `name version`: metadata lists more, for it knows features less well.
+///
+/// The widest view that needs no network: all features on all systems if everything was fetched,
+/// else what this machine builds.
+fn built(root: &Path, notes: &mut Vec<String>) -> Result<BTreeSet<String>, String> {
     let cargo = shell::cargo();
-    let host = shell::read(root, "rustc", &["-vV"])?;
-    let host = host
-        .lines()
-        .find_map(|l| l.strip_prefix("host: "))
-        .unwrap_or_default()
-        .to_owned();
-    let common = ["metadata", "--format-version", "1", "--offline"];
-    let tries: [(&[&str], &str); 3] = [
-        (&["--all-features"], ""),
+    let common = [
+        "tree",
+        "--workspace",
+        "--edges",
+        "normal,build,dev",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ];
+    let few = "packages of optional features and other systems were not looked at; `cargo fetch` brings them";
+    let tries: [(&[&str], &str); 4] = [
+        (&["--offline", "--all-features", "--target", "all"], ""),
         (
-            &["--all-features", "--filter-platform", &host],
-            "licences were read for this system only; `cargo fetch` brings the rest",
+            &["--offline", "--all-features"],
+            "packages of other systems were not looked at; `cargo fetch` brings them",
         ),
-        (
-            &["--filter-platform", &host],
-            "licences were read for this system and the default features only; `cargo fetch` brings the rest",
-        ),
+        (&["--offline"], few),
+        // Nothing was ever fetched: bring what the build needs anyway.
+        (&[], few),
     ];
     let mut why = String::new();
     for (args, note) in tries {
         match shell::read(root, &cargo, &[&common, args].concat()) {
             Ok(text) => {
                 notes.extend((!note.is_empty()).then(|| note.to_owned()));
+                return Ok(text.lines().filter_map(built_package).collect());
+            }
+            Err(fault) => why = fault,
+        }
+    }
+    Err(why)
+}
+
+/// `serde v1.0.0 (proc-macro) (*)` is `serde 1.0.0`.
+fn built_package(line: &str) -> Option<String> {
+    let (name, rest) = line.split_once(' ')?;
+    let version = rest.split(' ').next()?.strip_prefix('v')?;
+    Some(format!("{name} {version}"))
+}
+
+fn metadata(root: &Path) -> Result<Value, String> {
+    let cargo = shell::cargo();
+    let host = shell::read(root, "rustc", &["-vV"])?;
+    let host = host
+        .lines()
+        .find_map(|l| l.strip_prefix("host: "))
+        .unwrap_or_default();
+    let common = ["metadata", "--format-version", "1"];
+    let tries: [&[&str]; 4] = [
+        &["--offline", "--all-features"],
+        &["--offline", "--all-features", "--filter-platform", host],
+        &["--offline", "--filter-platform", host],
+        &["--filter-platform", host],
+    ];
+    let mut why = String::new();
+    for args in tries {
+        match shell::read(root, &cargo, &[&common, args].concat()) {
+            Ok(text) => {
                 return serde_json::from_str(&text).map_err(|e| format!("cargo metadata: {e}"));
             }
             Err(fault) => why = fault,
         }
     }
     Err(why)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_of_the_tree_are_read() {
+        assert_eq!(
+            built_package("serde v1.0.0 (proc-macro) (*)").as_deref(),
+            Some("serde 1.0.0")
+        );
+        assert_eq!(built_package(""), None);
+        assert_eq!(built_package("[dev-dependencies] x"), None);
+    }
 }

@@ -24,13 +24,39 @@ const ALLOWED: &[&str] = &[
     "Zlib",
 ];
 
+/// Packages that we take although their licence is not on the list, each with the reason.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[
+    (
+        "colored",
+        "MPL-2.0",
+        "burn-tensor cannot be had without it; used unchanged, and MPL-2.0 asks for no more than its own files' source",
+    ),
+    (
+        "buildid",
+        "MPL-2.0",
+        "burn's GPU side cannot be had without it; used unchanged, as above",
+    ),
+    (
+        "option-ext",
+        "MPL-2.0",
+        "burn's GPU side cannot be had without it; used unchanged, as above",
+    ),
+];
+
 pub fn check(house: &House) -> Vec<Fault> {
     let users = users(house);
     let mut faults = Vec::new();
     for package in house.packages() {
         let name = package["name"].as_str().unwrap_or("?");
         let version = package["version"].as_str().unwrap_or("?");
-        let Some(why) = refused(package["license"].as_str()) else {
+        let licence = package["license"].as_str();
+        if EXCEPTIONS
+            .iter()
+            .any(|(n, l, _)| *n == name && Some(*l) == licence)
+        {
+            continue;
+        }
+        let Some(why) = refused(licence) else {
             continue;
         };
         let mut by = users
@@ -157,9 +183,14 @@ mod tests {
             "packages": [
                 {"id": "1", "name": "x", "version": "1.0.0", "license": "AGPL-3.0"},
                 {"id": "2", "name": "y", "version": "2.0.0", "license": "MIT"},
+                {"id": "3", "name": "never-built", "version": "1.0.0", "license": "AGPL-3.0"},
+                {"id": "4", "name": "colored", "version": "9.0.0", "license": "MPL-2.0"},
             ],
             "resolve": {"nodes": [{"id": "2", "dependencies": ["1"]}]},
         });
+        house.built = ["x 1.0.0", "y 2.0.0", "colored 9.0.0"]
+            .map(str::to_owned)
+            .into();
         let faults = check(&house);
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].line, 3);
