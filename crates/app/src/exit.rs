@@ -18,7 +18,7 @@ pub enum Exit {
     NoMatch = 4,
     /// A model or data set that is needed is not here.
     Missing = 5,
-    /// The library is damaged, or of another format version.
+    /// The library is damaged, or was made by another version or model.
     Library = 6,
     /// Not enough memory or disk.
     Resources = 7,
@@ -42,7 +42,7 @@ pub const EXITS: &[(Exit, &str)] = &[
     ),
     (
         Exit::Library,
-        "the library is damaged, or of another format version",
+        "the library is damaged, or was made by another version or model",
     ),
     (Exit::Resources, "not enough memory or disk"),
     (
@@ -119,6 +119,34 @@ impl From<std::io::Error> for Failure {
             BrokenPipe => Self::new(Exit::Ok, ""),
             StorageFull | QuotaExceeded | OutOfMemory => Self::new(Exit::Resources, error),
             _ => Self::failed(error),
+        }
+    }
+}
+
+/// A library: what is damaged or foreign has a code, a full disk too, an unknown number was typed.
+impl From<library::Error> for Failure {
+    fn from(error: library::Error) -> Self {
+        use library::Error::*;
+        let failure = |exit| Self::new(exit, &error);
+        match &error {
+            FormatVersion { .. } | Damaged(_) | SpaceDiffers { .. } | Canary { .. } => {
+                failure(Exit::Library)
+            }
+            Full { .. } => failure(Exit::Resources),
+            AlreadyThere(_) | UnknownItem(_) | Cpu(_) => failure(Exit::Usage),
+            Io { path, source } => {
+                let inner = Self::from(std::io::Error::from(source.kind()));
+                let exit = if inner.is_quiet() {
+                    Exit::Failed
+                } else {
+                    inner.exit
+                };
+                Self::new(exit, format!("{}: {source}", path.display()))
+            }
+            NotALibrary(_) => failure(Exit::Failed)
+                .hint("likebut add FOLDER puts your pictures and clips in")
+                .hint("likebut demo shows it with nothing of your own"),
+            _ => failure(Exit::Failed),
         }
     }
 }

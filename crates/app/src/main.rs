@@ -7,6 +7,7 @@ mod folders;
 mod interrupt;
 mod page;
 mod paint;
+mod paths;
 mod progress;
 mod settings;
 mod terminal;

@@ -8,10 +8,12 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use crate::paths::place;
+
 /// What a walk found.
 #[derive(Debug, Default, PartialEq)]
 pub struct Found {
-    /// Regular files, sorted and without repeats.
+    /// Regular files as [`place`] names them, sorted within each path and without repeats.
     pub files: Vec<PathBuf>,
     /// What could not be read, each with its reason.
     pub failed: Vec<(PathBuf, String)>,
@@ -24,10 +26,10 @@ pub fn walk(paths: &[PathBuf]) -> Found {
     for path in paths {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match path.canonicalize() {
-                Ok(root) => folder(path, &root, &mut found),
+                Ok(root) => folder(&root, &root, &mut found),
                 Err(e) => found.failed.push((path.clone(), reason(&e))),
             },
-            Ok(meta) if meta.is_file() => found.files.push(path.clone()),
+            Ok(meta) if meta.is_file() => found.files.push(place(path)),
             Ok(_) => found
                 .failed
                 .push((path.clone(), "neither a file nor a folder".to_owned())),
@@ -98,10 +100,11 @@ mod tests {
     use super::*;
 
     fn names(found: &Found, root: &Path) -> Vec<String> {
+        let root = root.canonicalize().unwrap();
         found
             .files
             .iter()
-            .map(|p| p.strip_prefix(root).unwrap().display().to_string())
+            .map(|p| p.strip_prefix(&root).unwrap().display().to_string())
             .collect()
     }
 

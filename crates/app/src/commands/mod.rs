@@ -3,6 +3,9 @@
 mod completions;
 mod config;
 mod docs;
+mod remove;
+mod status;
+mod verify;
 
 use std::io::Write;
 
@@ -36,6 +39,9 @@ impl Context {
 /// Runs what was typed.
 pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Status(typed) => status::run(&typed, context),
+        Command::Verify(typed) => verify::run(&typed, context),
+        Command::Remove(typed) => remove::run(&typed, context),
         Command::Config(typed) => config::run(typed, context),
         Command::Completions(typed) => completions::run(&typed),
         Command::Docs(typed) => docs::run(&typed),
