@@ -8,7 +8,7 @@ mod places;
 mod things;
 
 use crate::rng::Rng;
-use crate::scene::{Camera, Companion, Kind, Light, Motion, Place, Scene, Side, Size, Texture, Thing, Weather};
+use crate::scene::{Camera, Kind, Light, Motion, Place, Scene, Side, Size, Texture, Thing, Weather};
 use pen::Pen;
 use tiny_skia::{Pixmap, Transform};
 
@@ -51,26 +51,37 @@ fn paint(scene: &Scene, time_secs: f32, sheet: &mut Pixmap, zoom: Transform) {
     };
     let mut pen = Pen::new(sheet, view);
     places::paint(scene, &layout, &mut pen, &mut Rng::keyed(scene.seed, &[2]), time_secs);
-    cues::paint_behind(scene, &layout, &mut pen, time_secs);
     mist(scene, &mut pen, time_secs);
+    cues::paint_behind(scene, &layout, &mut pen, time_secs);
     things_of(scene, &layout, &mut pen, motion, progress, &mut rng);
     cues::paint_before(scene, &layout, &mut pen, time_secs);
     weather(scene, &mut pen, time_secs);
 }
+
+/// How high a companion is drawn, before its kind's tallness.
+const FRIEND: f32 = 72.0;
+/// How far from the subject it stands.
+const GAP: f32 = 8.0;
 
 /// How high a thing is drawn.
 fn height_of(size: Size, count: u8, kind: Kind) -> f32 {
     let n = usize::from(count.clamp(1, 4)) - 1;
     let h = match size {
         Size::Big => [124.0, 100.0, 88.0, 80.0][n],
-        Size::Small => [60.0, 54.0, 48.0, 44.0][n],
+        Size::Small => [66.0, 60.0, 54.0, 48.0][n],
     };
     h * things::tallness(kind)
 }
 
 fn things_of(scene: &Scene, layout: &Layout, pen: &mut Pen, motion: Motion, progress: f32, rng: &mut Rng) {
     let m = &scene.meaning;
-    let h = height_of(m.subject.size, m.count, m.subject.kind);
+    let mut h = height_of(m.subject.size, m.count, m.subject.kind);
+    let friend_high = m.companion.map_or(0.0, |c| FRIEND * things::tallness(c.kind));
+    let friend_half = m.companion.map_or(0.0, |c| friend_high * things::wideness(c.kind) * 0.5);
+    // A row too wide for the sheet is drawn smaller, so that nothing hides the companion.
+    let columns = [1.0, 2.0, 3.0, 2.2][usize::from(m.count.clamp(1, 4)) - 1];
+    let room = 384.0 - if m.companion.is_some() { 2.0 * friend_half + GAP } else { 0.0 };
+    h = h.min(room / (columns * 1.06 * things::wideness(m.subject.kind)));
     let step = h * things::wideness(m.subject.kind) * 1.06;
     // Up to three in a row; four stand in two rows so that they can be counted.
     let spots: Vec<(f32, f32)> = match m.count {
@@ -83,15 +94,13 @@ fn things_of(scene: &Scene, layout: &Layout, pen: &mut Pen, motion: Motion, prog
     let mut middle = layout.middle;
     let friend = m.companion.map(|c| {
         let thing = Thing { kind: c.kind, colour: c.colour, texture: Texture::Plain, size: Size::Small };
-        let high = 62.0 * things::tallness(c.kind);
         let sign = if c.side == Side::Left { -1.0 } else { 1.0 };
-        middle -= sign * 22.0;
-        let half = high * things::wideness(c.kind) * 0.5;
-        let x = (middle + sign * (wide + half + 10.0)).clamp(half + 6.0, 394.0 - half);
-        (thing, x, high, c)
+        middle -= sign * (friend_half + GAP * 0.5);
+        let x = (middle + sign * (wide + friend_half + GAP)).clamp(friend_half + 4.0, 396.0 - friend_half);
+        (thing, x)
     });
-    if let Some((thing, x, high, Companion { .. })) = friend {
-        things::paint(&thing, x, layout.ground + rng.range(-2.0, 10.0), high, 0.0, 0.0, pen, rng);
+    if let Some((thing, x)) = friend {
+        things::paint(&thing, x, layout.ground + rng.range(-2.0, 10.0), friend_high, 0.0, 0.0, pen, rng);
     }
     let travel = (progress - 0.5) * 260.0;
     let (dx, dy, angle) = match motion {
@@ -114,7 +123,7 @@ fn mist_of(light: Light) -> u32 {
     if light == Light::Night { 0x8e96aa } else { 0xe8e8ea }
 }
 
-/// Fog that lies behind the subject: the background nearly goes.
+/// Fog that lies behind subject and cues: the background nearly goes.
 fn mist(scene: &Scene, pen: &mut Pen, time_secs: f32) {
     if scene.meaning.weather != Weather::Fog {
         return;

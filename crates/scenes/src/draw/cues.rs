@@ -168,7 +168,7 @@ fn wide(cue: Cue, place: Place, layout: &Layout, g: &mut Pen, rng: &mut Rng) {
             for x in [24.0, 96.0, 304.0, 376.0] {
                 let (x, s) = (x + rng.range(-12.0, 12.0), rng.range(0.85, 1.15));
                 g.within(x, y + 26.0, s, 0.0, |g| {
-                    let bark = 0x4a3222;
+                    let bark = 0x6a4a34;
                     g.l(&[(0.0, 0.0), (0.0, -52.0)], 7.0, bark);
                     if cue == Cue::BareTrees {
                         for (a, b, c) in [(-30.0, -26.0, -62.0), (-38.0, 28.0, -70.0), (-48.0, -18.0, -92.0), (-50.0, 16.0, -94.0), (-40.0, -38.0, -76.0)] {
@@ -573,6 +573,10 @@ fn one(cue: Cue, g: &mut Pen) {
             g.e(0.0, -0.45, 0.07, 0.09, 0x16161c);
         }
         Cue::Bats => {
+            // A glow, or they would be lost in a night sky.
+            g.a = 0.4;
+            g.e(0.0, 0.0, 0.95, 0.72, 0xffa548);
+            g.a = 1.0;
             for (x, y, s) in [(-0.5, 0.1, 0.85), (0.34, -0.3, 1.0), (0.42, 0.46, 0.65)] {
                 g.within(x, y, s, 0.0, |g| {
                     for d in [-1.0, 1.0] {
