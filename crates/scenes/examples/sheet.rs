@@ -62,8 +62,9 @@ fn main() {
             }
         }
         _ => {
-            let set = build(&World::tiny());
-            for item in set.items.iter().take(36) {
+            let set = build(&World::demo());
+            let skip = args.get(4).and_then(|s| s.parse().ok()).unwrap_or(0);
+            for item in set.items.iter().skip(skip).step_by(5).take(60) {
                 shots.push((item.scene.clone(), 1.0, item.caption.clone()));
             }
             for t in set.triplets.iter().take(60) {

@@ -8,7 +8,7 @@ mod places;
 mod things;
 
 use crate::rng::Rng;
-use crate::scene::{Camera, Kind, Light, Motion, Place, Scene, Side, Size, Texture, Thing, Weather};
+use crate::scene::{Camera, Cue, Kind, Light, Motion, Place, Scene, Side, Size, Texture, Thing, Weather};
 use pen::Pen;
 use tiny_skia::{Pixmap, Transform};
 
@@ -130,8 +130,10 @@ fn mist(scene: &Scene, pen: &mut Pen, time_secs: f32) {
     }
     let mut rng = Rng::keyed(scene.seed, &[8]);
     let ink = mist_of(scene.meaning.light);
-    pen.veil(ink, 0.5);
-    pen.a = 0.4;
+    // A black sky that is a cue must stay one.
+    let thick = if scene.cues.contains(&Cue::StarrySky) { 0.4 } else { 1.0 };
+    pen.veil(ink, 0.5 * thick);
+    pen.a = 0.4 * thick;
     for i in 0..4 {
         let x = rng.range(0.0, 400.0) + time_secs * 8.0;
         pen.e(x, 60.0 + 50.0 * i as f32, rng.range(150.0, 230.0), 18.0, ink);
