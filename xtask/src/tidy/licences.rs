@@ -43,6 +43,9 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ),
 ];
 
+/// Where whoever gets the program is told of the exceptions, as their licence asks.
+const TOLD: &str = "docs/licences.md";
+
 pub fn check(house: &House) -> Vec<Fault> {
     let users = users(house);
     let mut faults = Vec::new();
@@ -50,10 +53,23 @@ pub fn check(house: &House) -> Vec<Fault> {
         let name = package["name"].as_str().unwrap_or("?");
         let version = package["version"].as_str().unwrap_or("?");
         let licence = package["license"].as_str();
-        if EXCEPTIONS
+        if let Some((_, licence, why)) = EXCEPTIONS
             .iter()
-            .any(|(n, l, _)| *n == name && Some(*l) == licence)
+            .find(|(n, l, _)| *n == name && Some(*l) == licence)
         {
+            let tells = |line: &str| line.contains(&format!("`{name}`")) && line.contains(licence);
+            if !house.text(TOLD).is_some_and(|t| t.lines().any(tells)) {
+                let what =
+                    format!("it does not tell of {name} ({licence}), which is taken because {why}");
+                let mend =
+                    "name the package and its licence in one line, and where its source is".into();
+                faults.push(Fault {
+                    file: TOLD.into(),
+                    line: 0,
+                    what,
+                    mend,
+                });
+            }
             continue;
         }
         let Some(why) = refused(licence) else {
@@ -191,6 +207,15 @@ mod tests {
         house.built = ["x 1.0.0", "y 2.0.0", "colored 9.0.0"]
             .map(str::to_owned)
             .into();
+        let faults = check(&house);
+        assert_eq!(faults.len(), 2, "{faults:?}");
+        assert!(
+            faults[1].file == TOLD && faults[1].what.contains("colored (MPL-2.0)"),
+            "{faults:?}"
+        );
+        house
+            .files
+            .insert(TOLD.into(), b"| `colored` | MPL-2.0 |".to_vec());
         let faults = check(&house);
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].line, 3);

@@ -10,6 +10,7 @@ mod licences;
 mod links;
 mod map;
 mod paths;
+mod places;
 mod sizes;
 mod spdx;
 
@@ -42,6 +43,10 @@ const CHECKS: &[Check] = &[
     Check {
         says: "every module opens with a sentence",
         run: first_sentence::check,
+    },
+    Check {
+        says: "every method lies in its places",
+        run: places::check,
     },
     Check {
         says: "what Markdown points at exists",
