@@ -1,0 +1,1 @@
+//! From files to frames, as a user of the crate sees it.
