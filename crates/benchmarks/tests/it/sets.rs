@@ -194,3 +194,44 @@ fn missing_media_are_refused_by_name_or_left_out_by_name() {
         .to_string();
     assert!(text.contains("asks nothing"), "{text}");
 }
+
+#[test]
+fn spoilt_files_are_read_or_refused_and_never_panic() {
+    let dir = set(GALLERY, TRIPLETS);
+    let mut dice = crate::Dice(9);
+    let (mut read, mut refused) = (0, 0);
+    for round in 0..2_000 {
+        let (name, whole) = [
+            ("gallery.test.jsonl", GALLERY),
+            ("triplets.test.jsonl", TRIPLETS),
+        ][round % 2];
+        let mut bytes = whole.as_bytes().to_vec();
+        for _ in 0..1 + dice.below(4) {
+            let at = dice.below(bytes.len());
+            match dice.below(3) {
+                0 => bytes[at] = dice.below(256) as u8,
+                1 => bytes.truncate(at + 1),
+                _ => bytes.insert(at, b"{}[]\",:\\\n\0"[dice.below(10)]),
+            }
+        }
+        fs::write(dir.path().join(name), bytes).unwrap();
+        match open(dir.path(), IfMissing::LeaveOut) {
+            Ok(exam) => {
+                exam.check().unwrap();
+                read += 1;
+            }
+            Err(error) => {
+                assert!(
+                    error.to_string().contains("test"),
+                    "{error} does not name the file"
+                );
+                refused += 1;
+            }
+        }
+        fs::write(dir.path().join(name), whole).unwrap();
+    }
+    assert!(
+        read > 10 && refused > 500,
+        "{read} read, {refused} refused: the spoiling is too mild or too rough"
+    );
+}
