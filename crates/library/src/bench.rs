@@ -1,4 +1,12 @@
-//! For this crate's tests and benchmark: numbers that look random and are the same every time.
+//! For this crate's tests and benchmark: numbers that look random and are the same every time,
+//! and the raw tables.
+
+use std::sync::PoisonError;
+
+use domain::Space;
+
+use crate::library::Library;
+use crate::{kernel, rows::View};
 
 /// A small generator (xorshift64*), started by its seed; zero is no seed.
 pub struct Random(pub u64);
@@ -39,4 +47,26 @@ impl Random {
         v.iter_mut().for_each(|x| *x /= norm);
         v
     }
+}
+
+/// Hands the codes of a space's vector file to `f`: the bytes that a scan reads.
+pub fn with_codes(library: &Library, space: &Space, f: &dyn Fn(&[i8]) -> usize) -> usize {
+    with_view(library, space, &|view| f(view.codes))
+}
+
+/// Hands the floats of a space's vector file to `f`.
+pub fn with_floats(library: &Library, space: &Space, f: &dyn Fn(&[f32]) -> usize) -> usize {
+    with_view(library, space, &|view| f(view.floats))
+}
+
+fn with_view(library: &Library, space: &Space, f: &dyn Fn(&View) -> usize) -> usize {
+    library.ready(space).map_or(0, |index| {
+        let index = index.read().unwrap_or_else(PoisonError::into_inner);
+        index.parts().first().map_or(0, |part| f(&part.view))
+    })
+}
+
+/// The inner product that every final score is made of.
+pub fn dot(a: &[f32], b: &[f32]) -> f32 {
+    kernel::dot_f32(kernel::chosen().unwrap_or(kernel::Path::Portable), a, b)
 }

@@ -25,6 +25,8 @@ pub(crate) struct Index {
     tail_dead: Bits,
     /// Everything up to this sequence number is in here.
     seen: i64,
+    /// So many rows out of order make a new segment worth its writing.
+    seal_at: usize,
 }
 
 /// A tail worth writing down. Each seal rewrites everything, so the tail has to be a good part of
@@ -44,6 +46,7 @@ impl Index {
             tail: Rows::new(width),
             tail_dead: Bits::default(),
             seen: -1,
+            seal_at: SEAL_TAIL,
         }
     }
 
@@ -72,6 +75,10 @@ impl Index {
                 }
                 Err(why) => trouble(why),
             }
+            // One that should be there and is not is made at once, however small.
+            if index.segment.is_none() {
+                index.seal_at = 0;
+            }
         }
         index.catch_up(conn)?;
         Ok(index)
@@ -80,6 +87,9 @@ impl Index {
     /// From the database alone.
     pub fn load_without_segment(conn: &Connection, kept: &Kept) -> rusqlite::Result<Self> {
         let mut index = Self::new(kept);
+        if kept.stamp.is_some() {
+            index.seal_at = 0;
+        }
         index.catch_up(conn)?;
         Ok(index)
     }
@@ -200,13 +210,24 @@ impl Index {
     /// Whether so much has changed that the segment should be written anew.
     pub fn wants_seal(&self) -> bool {
         let sealed = self.segment.as_ref().map_or(0, |s| s.view().len());
-        let stale = self.tail.view().len() + self.segment_dead.count();
-        stale > SEAL_TAIL.max(sealed / 4)
+        self.stale()
+            > self
+                .seal_at
+                .max(if self.seal_at == 0 { 0 } else { sealed / 4 })
+    }
+
+    /// A try has failed: the next one waits until there is twice as much to gain.
+    pub fn put_off_seal(&mut self) {
+        self.seal_at = SEAL_TAIL.max(2 * self.stale());
+    }
+
+    fn stale(&self) -> usize {
+        self.tail.view().len() + self.segment_dead.count()
     }
 
     /// Whether the segment on disk lacks anything.
     pub fn is_sealed(&self) -> bool {
-        self.segment.is_some() && self.tail.view().len() == 0 && self.segment_dead.count() == 0
+        self.segment.is_some() && self.stale() == 0
     }
 
     /// Reads every row of floats once: is each what was written?
@@ -269,6 +290,7 @@ impl Index {
         self.segment_dead = Bits::default();
         self.tail = Rows::new(width);
         self.tail_dead = Bits::default();
+        self.seal_at = SEAL_TAIL;
         Ok(())
     }
 }

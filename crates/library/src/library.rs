@@ -527,6 +527,7 @@ impl Library {
             return;
         }
         if let Err(e) = self.seal_index(index) {
+            index.put_off_seal();
             self.note(format!(
                 "the vector file of [{}] could not be written: {e}",
                 index.space

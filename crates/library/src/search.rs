@@ -287,7 +287,8 @@ fn allowed(index: &Index, parts: &[Part], filter: &Filter) -> Vec<At> {
 
 /// The one vector whose inner product with an item is the score, and Σ|w|·‖q‖; if there is one.
 fn fold(probe: &Probe) -> Option<(Vec<f32>, f32)> {
-    if probe.terms.iter().any(|t| t.sim != Sim::Dot) {
+    // The bound has room for the roundings of that many steps, not for any number.
+    if probe.terms.iter().any(|t| t.sim != Sim::Dot) || steps(&probe.expr) > 48 {
         return None;
     }
     let weights = probe.expr.linear(probe.terms.len())?;
@@ -317,6 +318,14 @@ fn fold(probe: &Probe) -> Option<(Vec<f32>, f32)> {
     );
     let weight = (weight.max(gross) * 1.001) as f32;
     (folded.iter().all(|f| f.is_finite()) && weight.is_finite()).then_some((folded, weight))
+}
+
+fn steps(expr: &Expr) -> usize {
+    match expr {
+        Expr::Term(_) => 1,
+        Expr::Sum(parts) => parts.iter().map(|(_, e)| 1 + steps(e)).sum(),
+        Expr::Product(a, b) => 1 + steps(a) + steps(b),
+    }
 }
 
 fn norm(term: &domain::Term) -> f64 {
