@@ -115,6 +115,9 @@ fn iso_kind(head: &[u8]) -> Container {
         b"mif1" | b"msf1" | b"miaf" if has(&[b"heic", b"heix", b"hevc"]) => Container::Heic,
         // An image collection of an unknown coding; AV1 is the likelier.
         b"mif1" => Container::Avif,
+        // An unknown major brand on an image collection.
+        _ if others.contains(&&b"mif1"[..]) && has(&[b"avif", b"avis"]) => Container::Avif,
+        _ if others.contains(&&b"mif1"[..]) && has(&[b"heic", b"heix"]) => Container::Heic,
         _ => Container::Mp4,
     }
 }

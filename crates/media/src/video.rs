@@ -27,9 +27,7 @@ pub(crate) enum Opened {
 }
 
 pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Opened> {
-    let Some(track) = mp4::read(path, limits, limits.deadline())? else {
-        return Err(Error::NotMedia("an MP4 without a picture track".to_owned()));
-    };
+    let track = mp4::read(path, limits, limits.deadline())?;
     let codec = String::from_utf8_lossy(&track.codec).trim().to_owned();
     match &track.codec {
         b"avc1" | b"avc3" => {}

@@ -243,8 +243,13 @@ fn input(program: &Path, path: &Path, container: Container, flags: &[&str]) -> C
     command
 }
 
-/// `-vsync` became `-fps_mode` in ffmpeg 5.1 (libavcodec 59.37).
+/// `-vsync` became `-fps_mode` in ffmpeg 5.1 (libavcodec 59.37). Asked once.
 fn has_fps_mode(ffmpeg: &Path, deadline: Deadline) -> bool {
+    static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+    *KNOWN.get_or_init(|| ask_fps_mode(ffmpeg, deadline))
+}
+
+fn ask_fps_mode(ffmpeg: &Path, deadline: Deadline) -> bool {
     let mut command = Command::new(ffmpeg);
     command.arg("-version");
     let Ok(text) = collect(command, 1 << 16, deadline) else { return true };
@@ -265,6 +270,8 @@ impl Done {
     fn complaint(&self) -> String {
         let chatter = |l: &&str| !l.trim().is_empty() && !l.contains("showinfo") && !l.starts_with(' ') && !l.contains("video:");
         let line = self.stderr.lines().rev().find(chatter).unwrap_or("nothing");
+        // The path is in the message around this one already.
+        let line = if line.starts_with("file:") { line.rsplit(": ").next().unwrap_or(line) } else { line };
         one_line(line).chars().take(200).collect()
     }
 

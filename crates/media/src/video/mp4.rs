@@ -45,6 +45,8 @@ pub(crate) struct Track {
     /// From the first frame to the end of the last, ticks.
     pub duration: i64,
     id: u32,
+    /// When the next fragment's first frame is decoded, if it does not say.
+    next_dts: i64,
 }
 
 /// One encoded frame.
@@ -63,8 +65,8 @@ type Edit = (i64, u64);
 
 const MOST_INDEX_BYTES: u64 = 256 << 20;
 
-/// Reads the index. `None` if there is no picture track with anything in it.
-pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<Option<Track>> {
+/// Reads the index.
+pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<Track> {
     let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
     let file_len = file.metadata().map_err(|e| Error::io(path, e))?.len();
     let mut movie: Option<Movie> = None;
@@ -110,11 +112,16 @@ pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<O
         return Err(Error::Corrupt("an MP4 without an index (no moov box); it was probably cut off".to_owned()));
     };
     // Of several picture tracks the largest is the one that players show.
+    if movie.tracks.is_empty() {
+        return Err(Error::NotMedia("an MP4 without a picture track".to_owned()));
+    }
     let best = movie.tracks.into_iter().filter(|(t, _)| !t.samples.is_empty());
     let best = best.min_by_key(|(t, _)| std::cmp::Reverse(u64::from(t.width) * u64::from(t.height)));
-    let Some((mut track, edits)) = best else { return Ok(None) };
+    let Some((mut track, edits)) = best else {
+        return Err(Error::NotMedia("an MP4 whose picture track holds no frames".to_owned()));
+    };
     track.show(&edits, movie.timescale, limits)?;
-    Ok(Some(track))
+    Ok(track)
 }
 
 struct Movie {
@@ -180,7 +187,7 @@ impl Movie {
                     *value = b.u32()?;
                 }
             }
-            let mut dts = track.samples.last().map_or(0, |s| s.pts.saturating_add(s.duration.into()));
+            let mut dts = track.next_dts;
             if let Some((_, tfdt)) = parts.iter().find(|(k, _)| k == b"tfdt") {
                 let mut b = Bytes(tfdt);
                 let version = b.u8()?;
@@ -191,6 +198,7 @@ impl Movie {
             for (_, trun) in parts.iter().filter(|(k, _)| k == b"trun") {
                 (dts, offset) = track.add_run(trun, dts, base, offset, values, limits)?;
             }
+            track.next_dts = dts;
         }
         Ok(())
     }
@@ -298,7 +306,7 @@ fn read_track(trak: &[u8], file_len: u64, limits: &Limits) -> Result<Option<(Tra
     if track.timescale == 0 {
         return Err(Error::Corrupt("the picture track's clock has 0 ticks a second".to_owned()));
     }
-    track.samples = read_samples(stbl, file_len, limits)?;
+    track.samples = read_samples(stbl, file_len, limits, &mut track.next_dts)?;
 
     let mut edits = Vec::new();
     if let Some(elst) = find(trak, b"edts")?.map(|e| find(e, b"elst")).transpose()?.flatten() {
@@ -334,6 +342,7 @@ fn read_entry(stsd: &[u8]) -> Result<Track> {
         shown: Vec::new(),
         duration: 0,
         id: 0,
+        next_dts: 0,
     };
     let Some((codec, entry)) = boxes(stsd.get(8..).unwrap_or_default()).next().transpose()? else {
         return Err(Error::Corrupt("a picture track that does not say its codec".to_owned()));
@@ -364,7 +373,7 @@ fn read_entry(stsd: &[u8]) -> Result<Track> {
     Ok(track)
 }
 
-fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits) -> Result<Vec<Sample>> {
+fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits, next_dts: &mut i64) -> Result<Vec<Sample>> {
     let table = |kind: &[u8; 4]| -> Result<Option<Bytes>> {
         let Some(body) = find(stbl, kind)? else { return Ok(None) };
         let mut b = Bytes(body);
@@ -374,11 +383,11 @@ fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits) -> Result<Vec<Sampl
     let Some(mut stsz) = table(b"stsz")? else { return Ok(Vec::new()) };
     let one_size = stsz.u32()?;
     let count = stsz.u32()? as usize;
-    check_count(count, limits)?;
     let holds = if one_size == 0 { stsz.0.len() / 4 } else { (file_len / u64::from(one_size)) as usize };
     if count > holds {
         return Err(Error::Corrupt(format!("the index claims {count} frames, and there is room for {holds}")));
     }
+    check_count(count, limits)?;
     let mut samples = Vec::with_capacity(count);
     for _ in 0..count {
         let size = if one_size == 0 { stsz.u32()? } else { one_size };
@@ -396,6 +405,7 @@ fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits) -> Result<Vec<Sampl
             }
             i = i.saturating_add(n);
         }
+        *next_dts = dts;
     }
     if let Some(mut ctts) = table(b"ctts")? {
         let runs = ctts.count(8)?;
