@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod exit;
 mod folders;
+mod hits;
 mod interrupt;
 mod page;
 mod paint;

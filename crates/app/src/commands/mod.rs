@@ -3,6 +3,7 @@
 mod completions;
 mod config;
 mod docs;
+mod doctor;
 mod remove;
 mod status;
 mod verify;
@@ -42,6 +43,7 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Status(typed) => status::run(&typed, context),
         Command::Verify(typed) => verify::run(&typed, context),
         Command::Remove(typed) => remove::run(&typed, context),
+        Command::Doctor(typed) => doctor::run(&typed, context),
         Command::Config(typed) => config::run(typed, context),
         Command::Completions(typed) => completions::run(&typed),
         Command::Docs(typed) => docs::run(&typed),

@@ -1,0 +1,162 @@
+//! `likebut doctor`: what this machine and this installation can do.
+
+use library::Library;
+use serde_json::json;
+
+use crate::cli;
+use crate::commands::{Context, print, print_json};
+use crate::exit::{Exit, Failure};
+use crate::paint::printable;
+use crate::paths::shown;
+use crate::progress::{bytes, thousands};
+
+/// One thing that was looked at.
+struct Finding {
+    /// What it is.
+    name: &'static str,
+    /// Whether all is well with it.
+    ok: bool,
+    /// What was found.
+    found: String,
+    /// What that means, where it is not plain.
+    meaning: Option<String>,
+}
+
+/// Looks at everything and says what was found; what is missing is no failure of the doctor.
+pub fn run(typed: &cli::Doctor, context: &Context) -> Result<Exit, Failure> {
+    let findings = [version(), processor(), memory(), ffmpeg(), library(context)];
+    if typed.json {
+        let findings: Vec<_> = findings
+            .iter()
+            .map(|f| json!({"name": f.name, "ok": f.ok, "found": f.found, "meaning": f.meaning}))
+            .collect();
+        print_json(json!({ "findings": findings }))?;
+        return Ok(Exit::Ok);
+    }
+    let mut out = String::new();
+    for f in &findings {
+        let mark = if f.ok {
+            context.paint.good("✔")
+        } else {
+            context.paint.notice("!")
+        };
+        out.push_str(&format!("{mark} {:<10} {}\n", f.name, printable(&f.found)));
+        if let Some(meaning) = &f.meaning {
+            out.push_str(&format!(
+                "             {}\n",
+                context.paint.dim(&printable(meaning))
+            ));
+        }
+    }
+    print(out)?;
+    Ok(Exit::Ok)
+}
+
+fn version() -> Finding {
+    let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+    let build = if cfg!(debug_assertions) {
+        "debug build"
+    } else {
+        "release build"
+    };
+    Finding {
+        name: "likebut",
+        ok: true,
+        found: format!("{} · {os} {arch} · {build}", env!("CARGO_PKG_VERSION")),
+        meaning: cfg!(debug_assertions)
+            .then(|| "a release build is several times faster".to_owned()),
+    }
+}
+
+fn processor() -> Finding {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    Finding {
+        name: "processor",
+        ok: true,
+        found: format!("{cores} cores for us · scans with {}", library::scan_path()),
+        meaning: std::env::var("LIKEBUT_CPU")
+            .ok()
+            .map(|v| format!("LIKEBUT_CPU={v} chose the scan")),
+    }
+}
+
+/// Linux says in a file how much is free; elsewhere we would need another library only to print it.
+fn memory() -> Finding {
+    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let field = |name: &str| {
+        let line = info
+            .lines()
+            .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim()
+            .strip_suffix(" kB")?
+            .parse::<u64>()
+            .ok()
+            .map(|kib| kib * 1024)
+    };
+    match (field("MemTotal"), field("MemAvailable")) {
+        (Some(total), Some(free)) => {
+            let ok = free >= 1 << 30;
+            Finding {
+                name: "memory",
+                ok,
+                found: format!("{} free of {}", bytes(free), bytes(total)),
+                meaning: (!ok).then(|| {
+                    "adding large files may not fit; --batch 4 --jobs 1 needs least".to_owned()
+                }),
+            }
+        }
+        _ => Finding {
+            name: "memory",
+            ok: true,
+            found: "not known on this system".to_owned(),
+            meaning: None,
+        },
+    }
+}
+
+fn ffmpeg() -> Finding {
+    match media::ffmpeg() {
+        Some(path) => Finding { name: "ffmpeg", ok: true, found: shown(&path), meaning: None },
+        None => Finding {
+            name: "ffmpeg",
+            ok: false,
+            found: "not found".to_owned(),
+            meaning: Some(
+                "MP4 and MOV with H.264 need none; other clips (HEVC, VP9, AV1, MKV, WebM, AVI) are left out \
+                 until an ffmpeg with its ffprobe is on the PATH"
+                    .to_owned(),
+            ),
+        },
+    }
+}
+
+fn library(context: &Context) -> Finding {
+    let folder = context.settings.library();
+    let name = "library";
+    let looked = Library::open(&folder).and_then(|library| library.stats());
+    match looked {
+        Ok(stats) => Finding {
+            name,
+            ok: true,
+            found: format!(
+                "{} · {} items, {} left out",
+                shown(&folder),
+                thousands((stats.pictures + stats.clips) as u64),
+                thousands(stats.failures as u64)
+            ),
+            meaning: None,
+        },
+        Err(library::Error::NotALibrary(_)) => Finding {
+            name,
+            ok: true,
+            found: format!("none yet in {}", shown(&folder)),
+            meaning: Some("likebut add FOLDER makes one".to_owned()),
+        },
+        Err(e) => Finding {
+            name,
+            ok: false,
+            found: e.to_string(),
+            meaning: None,
+        },
+    }
+}
