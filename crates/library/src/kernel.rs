@@ -7,6 +7,8 @@
 
 use std::sync::OnceLock;
 
+use crate::quantise::Question;
+
 /// A way to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Path {
@@ -84,7 +86,8 @@ fn choose(wish: Option<&str>) -> Result<Path, String> {
 }
 
 /// `out[i]` = query · row i. Lengths: query is a multiple of 64, rows is query · out.
-pub(crate) fn dots_i8(path: Path, query: &[i8], rows: &[i8], out: &mut [i32]) {
+/// `query_sum` is the sum of the query's codes, which one of the ways needs.
+pub(crate) fn dots_i8(path: Path, query: &[i8], query_sum: i32, rows: &[i8], out: &mut [i32]) {
     assert!(query.len().is_multiple_of(64) && rows.len() == query.len() * out.len());
     match path {
         Path::Portable => dots_i8_portable(query, rows, out),
@@ -94,7 +97,7 @@ pub(crate) fn dots_i8(path: Path, query: &[i8], rows: &[i8], out: &mut [i32]) {
         Path::Avx2 => unsafe { x86::dots_i8_avx2(query, rows, out) },
         // SAFETY: as above.
         #[cfg(target_arch = "x86_64")]
-        Path::Avx512 => unsafe { x86::dots_i8_avx512(query, rows, out) },
+        Path::Avx512 => unsafe { x86::dots_i8_avx512(query, query_sum, rows, out) },
     }
 }
 
@@ -106,6 +109,68 @@ fn dots_i8_portable(query: &[i8], rows: &[i8], out: &mut [i32]) {
             .map(|(a, b)| i32::from(*a) * i32::from(*b))
             .sum();
     }
+}
+
+/// Rows whose bounds are worked out together.
+pub(crate) const LANES: usize = 64;
+
+/// Asks for the cache line that holds this number to be fetched, and a few after it. A hint: any
+/// place is allowed, nothing is read, and without such an instruction nothing happens.
+#[inline(always)]
+pub(crate) fn fetch_soon(column: &[f32], at: usize) {
+    #[cfg(target_arch = "x86_64")]
+    for line in 0..LANES * 4 / 64 {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        // SAFETY: prefetching never faults, whatever the address; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T0>(column.as_ptr().wrapping_add(at + 16 * line).cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = (column, at);
+}
+
+/// What is known of [`LANES`] rows, column by column.
+pub(crate) struct Lanes<'a> {
+    pub dots: &'a [i32; LANES],
+    pub scales: &'a [f32; LANES],
+    pub errs: &'a [f32; LANES],
+    pub norms: &'a [f32; LANES],
+}
+
+/// Which of the rows may score as high as `floor`, as bits.
+pub(crate) fn above(path: Path, q: &Question, rows: &Lanes, floor: f32) -> u64 {
+    match path {
+        Path::Portable => bits_above(&tops(q, rows), floor),
+        // SAFETY: the feature is there, as in `dots_i8`; the function is plain Rust otherwise.
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 => unsafe { x86::above_avx2(q, rows, floor) },
+        // SAFETY: as above.
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx512 => unsafe { x86::above_avx512(q, rows, floor) },
+    }
+}
+
+/// The rows' upper bounds.
+#[inline(always)]
+fn tops(q: &Question, rows: &Lanes) -> [f32; LANES] {
+    let mut tops = [0.0; LANES];
+    for (i, top) in tops.iter_mut().enumerate() {
+        let (about, off) = q.interval(rows.dots[i], rows.scales[i], rows.errs[i], rows.norms[i]);
+        *top = about + off;
+    }
+    tops
+}
+
+#[inline(always)]
+fn bits_above(tops: &[f32; LANES], floor: f32) -> u64 {
+    // Written so that a NaN, which rules nothing out, stays in.
+    let ruled_out = |top: f32| top < floor;
+    // Nearly always there are none, and finding that out is what has to be fast.
+    if tops.iter().fold(true, |all, top| all & ruled_out(*top)) {
+        return 0;
+    }
+    tops.iter()
+        .enumerate()
+        .fold(0, |bits, (i, top)| bits | u64::from(!ruled_out(*top)) << i)
 }
 
 /// a · b in f32, always added up in the same order; the shorter length counts.
@@ -135,15 +200,17 @@ fn lanes(a: &[f32], b: &[f32]) -> f32 {
             sums[i] += x[i] * y[i];
         }
     }
-    for (i, (x, y)) in a_rest.iter().zip(b_rest).enumerate() {
-        sums[i] += x * y;
-    }
-    for half in [16, 8, 4, 2, 1] {
-        for i in 0..half {
-            sums[i] += sums[i + half];
+    if !a_rest.is_empty() {
+        // `rest` is shorter than 32, whatever the compiler knows.
+        for ((s, x), y) in sums.iter_mut().zip(a_rest).zip(b_rest) {
+            *s += x * y;
         }
     }
-    sums[0]
+    // Halves of fixed length: a loop over lengths would stay a loop.
+    let sums: [f32; 16] = std::array::from_fn(|i| sums[i] + sums[i + 16]);
+    let sums: [f32; 8] = std::array::from_fn(|i| sums[i] + sums[i + 8]);
+    let sums: [f32; 4] = std::array::from_fn(|i| sums[i] + sums[i + 4]);
+    (sums[0] + sums[2]) + (sums[1] + sums[3])
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -151,6 +218,21 @@ mod x86 {
     //! The same, written for AVX2 and AVX-512.
 
     use std::arch::x86_64::*;
+
+    use super::{Lanes, Question};
+
+    /// The processor's own look-ahead ends at each page; this one does not. Bytes.
+    const AHEAD: usize = 4096;
+
+    #[target_feature(enable = "avx2")]
+    pub fn above_avx2(q: &Question, rows: &Lanes, floor: f32) -> u64 {
+        super::bits_above(&super::tops(q, rows), floor)
+    }
+
+    #[target_feature(enable = "avx512f")]
+    pub fn above_avx512(q: &Question, rows: &Lanes, floor: f32) -> u64 {
+        super::bits_above(&super::tops(q, rows), floor)
+    }
 
     #[target_feature(enable = "avx2")]
     pub fn dot_f32_avx2(a: &[f32], b: &[f32]) -> f32 {
@@ -166,33 +248,53 @@ mod x86 {
     /// The processor has the features; query.len() is a multiple of 64 and rows.len() is
     /// query.len() · out.len().
     #[target_feature(enable = "avx512f,avx512bw,avx512vnni")]
-    pub unsafe fn dots_i8_avx512(query: &[i8], rows: &[i8], out: &mut [i32]) {
+    pub unsafe fn dots_i8_avx512(query: &[i8], query_sum: i32, rows: &[i8], out: &mut [i32]) {
         let stride = query.len();
         // `dpbusd` multiplies unsigned by signed. The row becomes unsigned by adding 128 (flipping
         // the top bit), which adds 128 times the query's sum; that is taken off again.
-        let extra = 128 * query.iter().map(|q| i32::from(*q)).sum::<i32>();
+        let extra = _mm256_set1_epi32(128 * query_sum);
         let flip = _mm512_set1_epi8(i8::MIN);
         let mut r = 0;
-        while r + 4 <= out.len() {
-            let mut sums = [_mm512_setzero_si512(); 4];
+        while r + 8 <= out.len() {
+            let mut sums = [_mm512_setzero_si512(); 8];
             let mut at = 0;
             while at < stride {
-                // SAFETY: at + 64 <= stride, and (r + 3) · stride + at + 64 <= rows.len().
+                // SAFETY: at + 64 <= stride, and (r + 7) · stride + at + 64 <= rows.len().
+                // Prefetching is allowed anywhere.
                 unsafe {
                     let q = _mm512_loadu_si512(query.as_ptr().add(at).cast());
                     for (i, sum) in sums.iter_mut().enumerate() {
-                        let x = _mm512_loadu_si512(rows.as_ptr().add((r + i) * stride + at).cast());
+                        let place = rows.as_ptr().add((r + i) * stride + at);
+                        _mm_prefetch::<_MM_HINT_T0>(place.wrapping_add(AHEAD));
+                        let x = _mm512_loadu_si512(place.cast());
                         *sum = _mm512_dpbusd_epi32(*sum, _mm512_xor_si512(x, flip), q);
                     }
                 }
                 at += 64;
             }
-            for (i, sum) in sums.into_iter().enumerate() {
-                out[r + i] = _mm512_reduce_add_epi32(sum).wrapping_sub(extra);
-            }
-            r += 4;
+            let total = _mm256_sub_epi32(sum_each(sums), extra);
+            // SAFETY: r + 8 <= out.len().
+            unsafe { _mm256_storeu_si256(out.as_mut_ptr().add(r).cast(), total) };
+            r += 8;
         }
         super::dots_i8_portable(query, &rows[r * stride..], &mut out[r..]);
+    }
+
+    /// The sum of each of eight vectors, side by side: adding neighbours three times, then halves.
+    #[inline]
+    #[target_feature(enable = "avx512f,avx2")]
+    fn sum_each(sums: [__m512i; 8]) -> __m256i {
+        let [a, b, c, d, e, f, g, h] = sums.map(|s| {
+            _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64::<1>(s))
+        });
+        let (ab, cd) = (_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
+        let (ef, gh) = (_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
+        let (low, high) = (_mm256_hadd_epi32(ab, cd), _mm256_hadd_epi32(ef, gh));
+        // Each 128-bit half holds its half of four sums.
+        _mm256_add_epi32(
+            _mm256_permute2x128_si256::<0x20>(low, high),
+            _mm256_permute2x128_si256::<0x31>(low, high),
+        )
     }
 
     /// # Safety
@@ -245,7 +347,7 @@ mod tests {
     fn every_path_gives_the_same_bits() {
         let mut random = Random(3);
         for stride in [64, 128, 256, 320, 1024, 65_536] {
-            for rows in [0, 1, 2, 3, 4, 5, 9] {
+            for rows in [0, 1, 2, 3, 5, 8, 9, 17] {
                 let query: Vec<i8> = (0..stride)
                     .map(|_| random.below(255) as u8 as i8)
                     .map(|c| c.max(-127))
@@ -268,7 +370,13 @@ mod tests {
                     .collect();
                 for path in Path::all() {
                     let mut out = vec![0; rows];
-                    dots_i8(path, &query, &codes, &mut out);
+                    dots_i8(
+                        path,
+                        &query,
+                        query.iter().map(|q| i32::from(*q)).sum(),
+                        &codes,
+                        &mut out,
+                    );
                     assert_eq!(out, slow, "{path:?} {stride}x{rows}");
                 }
             }
@@ -279,9 +387,15 @@ mod tests {
     fn extremes_do_not_saturate() {
         for (q, x) in [(127i8, 127i8), (-127, 127), (127, -127), (-127, -127)] {
             for path in Path::all() {
-                let mut out = [0; 5];
-                dots_i8(path, &[q; 65_536], &vec![x; 5 * 65_536], &mut out);
-                assert_eq!(out, [i32::from(q) * i32::from(x) * 65_536; 5], "{path:?}");
+                let mut out = [0; 9];
+                dots_i8(
+                    path,
+                    &[q; 65_536],
+                    65_536 * i32::from(q),
+                    &vec![x; 9 * 65_536],
+                    &mut out,
+                );
+                assert_eq!(out, [i32::from(q) * i32::from(x) * 65_536; 9], "{path:?}");
             }
         }
     }

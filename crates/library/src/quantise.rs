@@ -63,6 +63,8 @@ fn at_least(x: f64) -> f32 {
 /// A query, ready to be compared with rows of codes.
 pub(crate) struct Question {
     pub codes: Vec<i8>,
+    /// Sum of the codes.
+    pub sum: i32,
     scale: f32,
     err: f32,
     norm: f32,
@@ -75,6 +77,7 @@ impl Question {
     pub fn new(values: &[f32], weight: f32) -> Self {
         let mut codes = vec![0; stride(values.len())];
         let row = quantise(values, &mut codes);
+        let sum = codes.iter().map(|c| i32::from(*c)).sum();
         let norm = at_least(
             values
                 .iter()
@@ -87,6 +90,7 @@ impl Question {
         let rounding = (values.len() + 64) as f32 * f32::EPSILON * weight.max(norm);
         Self {
             codes,
+            sum,
             scale: row.scale,
             err: row.err,
             norm,

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rayon::prelude::*;
 
-use crate::kernel::{self, Path};
+use crate::kernel::{self, LANES, Lanes, Path};
 use crate::quantise::Question;
 use crate::rows::{Bits, Corrupt, View};
 
@@ -87,34 +87,64 @@ fn scan_block(
     let part = &parts[p];
     let view = &part.view;
     let end = view.len().min(start + BLOCK);
-    let n = end - start;
-    let mut dots = [0i32; BLOCK];
-    kernel::dots_i8(
-        path,
-        &ask.question.codes,
-        view.codes(start..end),
-        &mut dots[..n],
-    );
-    let (scales, errs, norms) = (
-        &view.scales[start..end],
-        &view.errs[start..end],
-        &view.norms[start..end],
-    );
-    let mut tops = [0f32; BLOCK];
-    for i in 0..n {
-        let (about, off) = ask.question.interval(dots[i], scales[i], errs[i], norms[i]);
-        tops[i] = about + off;
-    }
     best.floor = best.floor.max(shared.get());
-    for (i, &top) in tops[..n].iter().enumerate() {
-        // Written so that a NaN, which rules nothing out, stays in.
-        let out = top < best.floor;
-        if !out && ask.allow.row(part, start + i) {
-            let (about, off) = ask.question.interval(dots[i], scales[i], errs[i], norms[i]);
-            best.push(about - off, top, (p, start + i));
+    let mut at = start;
+    // Step by step, so that the next codes are fetched while bounds are worked out.
+    while at < end {
+        let n = LANES.min(end - at);
+        let mut dots = [0i32; LANES];
+        let q = &ask.question;
+        [view.scales, view.errs, view.norms]
+            .iter()
+            .for_each(|column| kernel::fetch_soon(column, at + 2 * LANES));
+        kernel::dots_i8(
+            path,
+            &q.codes,
+            q.sum,
+            view.codes(at..at + n),
+            &mut dots[..n],
+        );
+        let mut pads = [[0f32; LANES]; 3];
+        let [a, b, c] = &mut pads;
+        let (scales, errs, norms) = (
+            lanes(view.scales, at, a),
+            lanes(view.errs, at, b),
+            lanes(view.norms, at, c),
+        );
+        let mut bits = kernel::above(
+            path,
+            q,
+            &Lanes {
+                dots: &dots,
+                scales,
+                errs,
+                norms,
+            },
+            best.floor,
+        );
+        while bits != 0 {
+            let i = bits.trailing_zeros() as usize;
+            bits &= bits - 1;
+            if i < n && ask.allow.row(part, at + i) {
+                let (about, off) = q.interval(dots[i], scales[i], errs[i], norms[i]);
+                best.push(about - off, about + off, (p, at + i));
+            }
         }
+        at += n;
     }
     shared.raise(best.floor);
+}
+
+/// A column's next rows: where they lie, or at its end a copy padded with zeros.
+#[inline(always)]
+fn lanes<'a>(column: &'a [f32], at: usize, pad: &'a mut [f32; LANES]) -> &'a [f32; LANES] {
+    match column[at..].first_chunk() {
+        Some(chunk) => chunk,
+        None => {
+            pad[..column.len() - at].copy_from_slice(&column[at..]);
+            pad
+        }
+    }
 }
 
 /// The best lower bounds so far, and the rows that they do not rule out.
@@ -138,6 +168,11 @@ impl Best {
     }
 
     fn push(&mut self, low: f32, top: f32, at: At) {
+        // The floor may have risen since the row was picked out.
+        let out = top < self.floor;
+        if out {
+            return;
+        }
         self.rows.push((top, at));
         self.push_low(low);
         if self.rows.len() >= self.prune_at {
@@ -147,7 +182,8 @@ impl Best {
     }
 
     fn push_low(&mut self, low: f32) {
-        if low.is_nan() {
+        // A bound below the floor moves nothing: `limit` others lie above it.
+        if low.is_nan() || low < self.floor {
             return;
         }
         self.lows.push(std::cmp::Reverse(Total(low)));
