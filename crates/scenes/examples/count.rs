@@ -35,11 +35,18 @@ fn main() {
     }
     for (split, (n, clips, concepts)) in &items {
         let asked = set.triplets.iter().filter(|t| t.split == Some(*split));
-        let (all, implied) = asked.fold((0, 0), |a, t| (a.0 + 1, a.1 + usize::from(t.change == Some(domain::Change::Implied))));
-        println!("{split}: {n} items, {clips} clips, {concepts} with cues, {} meanings; {all} triplets, {implied} implied", keys[split].len());
+        let (all, implied) =
+            asked.fold((0, 0), |a, t| (a.0 + 1, a.1 + usize::from(t.change == Some(domain::Change::Implied))));
+        println!(
+            "{split}: {n} items, {clips} clips, {concepts} with cues, {} meanings; {all} triplets, {implied} implied",
+            keys[split].len()
+        );
     }
-    println!("{} words in all; captions up to {longest_caption}, on average {:.1}; texts up to {longest_text}; {many} triplets with several targets",
-        words.len(), sum as f64 / (3 * set.items.len()) as f64);
+    println!(
+        "{} words in all; captions up to {longest_caption}, on average {:.1}; texts up to {longest_text}; {many} triplets with several targets",
+        words.len(),
+        sum as f64 / (3 * set.items.len()) as f64
+    );
     for ((split, slice), n) in &slices {
         println!("  {split} {slice} {n}");
     }

@@ -1,4 +1,4 @@
-//! Contact sheets to look at: `cargo run -p likebut-scenes --example sheet -- kinds|cues|places|random out.ppm [cell width]`.
+//! Contact sheets to look at: `cargo run -p likebut-scenes --example sheet -- kinds|cues|places|moves|random out.ppm [cell width] [seed or first item]`.
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -44,7 +44,11 @@ fn main() {
                     for weather in Weather::ALL {
                         let mut key = plain(Kind::Ball, Colour::Blue, Texture::Striped);
                         (key.place, key.light, key.weather) = (*place, *light, *weather);
-                        shots.push((Scene::of(key, &mut rng), 0.0, format!("{} {} {}", place.word(), light.word(), weather.word())));
+                        shots.push((
+                            Scene::of(key, &mut rng),
+                            0.0,
+                            format!("{} {} {}", place.word(), light.word(), weather.word()),
+                        ));
                     }
                 }
             }
@@ -68,7 +72,13 @@ fn main() {
                 shots.push((item.scene.clone(), 1.0, item.caption.clone()));
             }
             for t in set.triplets.iter().take(60) {
-                println!("{} --[{}]--> {} ({})", t.reference, t.text, t.targets.join(" "), t.slice.as_deref().unwrap_or(""));
+                println!(
+                    "{} --[{}]--> {} ({})",
+                    t.reference,
+                    t.text,
+                    t.targets.join(" "),
+                    t.slice.as_deref().unwrap_or("")
+                );
             }
         }
     }

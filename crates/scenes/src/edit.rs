@@ -127,23 +127,50 @@ impl Edit {
         };
         match self {
             Edit::Colour(c) => fill(
-                &["make the {thing} {c}", "the same with {a}", "change {its} colour to {c}", "but the {thing} {is} {c}",
-                    "in {c}", "paint the {thing} {c}", "{c} instead", "like this but {c}", "turn the {thing} {c}", "i want {a} instead"],
+                &[
+                    "make the {thing} {c}",
+                    "the same with {a}",
+                    "change {its} colour to {c}",
+                    "but the {thing} {is} {c}",
+                    "in {c}",
+                    "paint the {thing} {c}",
+                    "{c} instead",
+                    "like this but {c}",
+                    "turn the {thing} {c}",
+                    "i want {a} instead",
+                ],
                 &[("{c}", c.word()), ("{a}", &a(&format!("{} {thing}", c.word())))],
             ),
             Edit::Kind(k) => {
                 let new = if many { plural(k) } else { k.word() };
                 fill(
-                    &["replace the {thing} with {a}", "{a} instead of the {thing}", "the same with {a}", "make it {a}", "swap the {thing} for {a}",
-                        "{a} in place of the {thing}", "change the {thing} into {a}", "but with {a} instead", "i want {a} there instead"],
+                    &[
+                        "replace the {thing} with {a}",
+                        "{a} instead of the {thing}",
+                        "the same with {a}",
+                        "make it {a}",
+                        "swap the {thing} for {a}",
+                        "{a} in place of the {thing}",
+                        "change the {thing} into {a}",
+                        "but with {a} instead",
+                        "i want {a} there instead",
+                    ],
                     &[("{a}", &a(new))],
                 )
             }
             Edit::Count(n) => {
                 let new = if n > 1 { plural(kind) } else { kind.word() };
                 let mut out = fill(
-                    &["make it {n} {new}", "{n} {new} instead of {old}", "the same with {n} {new}", "show {n} of them", "but with {n} {new}",
-                        "there should be {n} {new}", "change the number to {n}", "exactly {n} {new}"],
+                    &[
+                        "make it {n} {new}",
+                        "{n} {new} instead of {old}",
+                        "the same with {n} {new}",
+                        "show {n} of them",
+                        "but with {n} {new}",
+                        "there should be {n} {new}",
+                        "change the number to {n}",
+                        "exactly {n} {new}",
+                    ],
                     &[("{n}", number(n)), ("{new}", new), ("{old}", number(from.count))],
                 );
                 let gap = n.abs_diff(from.count);
@@ -161,52 +188,106 @@ impl Edit {
                     Texture::Dotted => "dots",
                 };
                 fill(
-                    &["make the {thing} {t}", "with {marks} on the {thing}", "the same but {t}", "the {thing} should be {t}", "with {marks}",
-                        "{t} instead", "change the pattern to {t}", "i want {marks} on {them}"],
+                    &[
+                        "make the {thing} {t}",
+                        "with {marks} on the {thing}",
+                        "the same but {t}",
+                        "the {thing} should be {t}",
+                        "with {marks}",
+                        "{t} instead",
+                        "change the pattern to {t}",
+                        "i want {marks} on {them}",
+                    ],
                     &[("{t}", t.word()), ("{marks}", marks)],
                 )
             }
             Edit::Size(s) => {
                 let more = if s == Size::Big { ("bigger", "large") } else { ("smaller", "little") };
                 fill(
-                    &["make the {thing} {more}", "{more}", "the same with {a}", "{s} instead",
-                        "but much {more}", "the {thing} should be {s}", "change the size to {s}", "{little} instead"],
-                    &[("{more}", more.0), ("{little}", more.1), ("{s}", s.word()), ("{a}", &a(&format!("{} {thing}", s.word())))],
+                    &[
+                        "make the {thing} {more}",
+                        "{more}",
+                        "the same with {a}",
+                        "{s} instead",
+                        "but much {more}",
+                        "the {thing} should be {s}",
+                        "change the size to {s}",
+                        "{little} instead",
+                    ],
+                    &[
+                        ("{more}", more.0),
+                        ("{little}", more.1),
+                        ("{s}", s.word()),
+                        ("{a}", &a(&format!("{} {thing}", s.word()))),
+                    ],
                 )
             }
             Edit::AddCompanion(c) => {
                 let a = article(&format!("{} {}", c.colour.word(), c.kind.word()));
                 fill(
-                    &["put {a} on the {side}", "add {a} to the {side} of {them}", "with {a} on the {side}", "the same with {a} on {its} {side}",
-                        "{a} should be on the {side} side", "and {a} beside {them} on the {side}"],
+                    &[
+                        "put {a} on the {side}",
+                        "add {a} to the {side} of {them}",
+                        "with {a} on the {side}",
+                        "the same with {a} on {its} {side}",
+                        "{a} should be on the {side} side",
+                        "and {a} beside {them} on the {side}",
+                    ],
                     &[("{a}", &a), ("{side}", c.side.word())],
                 )
             }
             Edit::DropCompanion => {
                 let other = from.companion.map_or("other thing", |c| c.kind.word());
                 fill(
-                    &["remove the {other}", "without the {other}", "take the {other} away", "no {other} beside {them}", "only the {thing}, no {other}",
-                        "the same but leave out the {other}"],
+                    &[
+                        "remove the {other}",
+                        "without the {other}",
+                        "take the {other} away",
+                        "no {other} beside {them}",
+                        "only the {thing}, no {other}",
+                        "the same but leave out the {other}",
+                    ],
                     &[("{other}", other)],
                 )
             }
             Edit::PaintCompanion(c) => {
                 let other = from.companion.map_or("other thing", |c| c.kind.word());
                 fill(
-                    &["make the {other} {c}", "the {other} should be {c}", "with a {c} {other} beside {them}", "paint the {other} {c}",
-                        "change the colour of the {other} to {c}", "but the {other} is {c}"],
+                    &[
+                        "make the {other} {c}",
+                        "the {other} should be {c}",
+                        "with a {c} {other} beside {them}",
+                        "paint the {other} {c}",
+                        "change the colour of the {other} to {c}",
+                        "but the {other} is {c}",
+                    ],
                     &[("a {c}", &article(c.word())), ("{c}", c.word()), ("{other}", other)],
                 )
             }
             Edit::Place(p) => fill(
-                &["move it {place}", "the same {place}", "{place} instead", "let it happen {place}", "but {place}", "change the background, put it {place}",
-                    "show this {place}"],
+                &[
+                    "move it {place}",
+                    "the same {place}",
+                    "{place} instead",
+                    "let it happen {place}",
+                    "but {place}",
+                    "change the background, put it {place}",
+                    "show this {place}",
+                ],
                 &[("{place}", place(p))],
             ),
             Edit::Light(l) => {
                 let (at, is) = light(l);
                 fill(
-                    &["{at}", "the same {at}", "make it {is}", "show this {at}", "but {at}", "{at} instead", "change the light, make it {is}"],
+                    &[
+                        "{at}",
+                        "the same {at}",
+                        "make it {is}",
+                        "show this {at}",
+                        "but {at}",
+                        "{at} instead",
+                        "change the light, make it {is}",
+                    ],
                     &[("{at}", at), ("{is}", is)],
                 )
             }
@@ -217,53 +298,113 @@ impl Edit {
                     Weather::Fog => ("in fog", "thick fog"),
                 };
                 fill(
-                    &["{when}", "the same {when}", "with {adds}", "change the weather to {adds}", "but {when}", "show this {when}", "{adds} instead"],
+                    &[
+                        "{when}",
+                        "the same {when}",
+                        "with {adds}",
+                        "change the weather to {adds}",
+                        "but {when}",
+                        "show this {when}",
+                        "{adds} instead",
+                    ],
                     &[("{when}", when), ("{adds}", adds)],
                 )
             }
             Edit::Motion(m) => match m {
                 Motion::Stays => fill(
-                    &["the {thing} should stay where {it} {is}", "let the {thing} stand still", "but the {thing} not moving", "stop the {thing} in the clip",
-                        "a clip of the {thing} staying in place"],
+                    &[
+                        "the {thing} should stay where {it} {is}",
+                        "let the {thing} stand still",
+                        "but the {thing} not moving",
+                        "stop the {thing} in the clip",
+                        "a clip of the {thing} staying in place",
+                    ],
                     &[],
                 ),
                 Motion::Left | Motion::Right => fill(
-                    &["let the {thing} move to the {side}", "moving to the {side}", "make {them} go {side}", "the {thing} should go to the {side}",
-                        "but going {side}", "a clip of the {thing} moving {side}"],
+                    &[
+                        "let the {thing} move to the {side}",
+                        "moving to the {side}",
+                        "make {them} go {side}",
+                        "the {thing} should go to the {side}",
+                        "but going {side}",
+                        "a clip of the {thing} moving {side}",
+                    ],
                     &[("{side}", m.word())],
                 ),
                 Motion::Rises => fill(
-                    &["let the {thing} rise", "rising into the air", "make {them} go up", "the {thing} should fly up", "but going up", "a clip of the {thing} rising"],
+                    &[
+                        "let the {thing} rise",
+                        "rising into the air",
+                        "make {them} go up",
+                        "the {thing} should fly up",
+                        "but going up",
+                        "a clip of the {thing} rising",
+                    ],
                     &[],
                 ),
                 Motion::Spins => fill(
-                    &["let the {thing} spin", "spinning around", "make {them} turn around", "the {thing} should be spinning", "but spinning", "a clip of the {thing} spinning"],
+                    &[
+                        "let the {thing} spin",
+                        "spinning around",
+                        "make {them} turn around",
+                        "the {thing} should be spinning",
+                        "but spinning",
+                        "a clip of the {thing} spinning",
+                    ],
                     &[],
                 ),
             },
             Edit::Camera(c) => match c {
                 Camera::Steady => fill(
-                    &["keep the camera steady", "without zooming", "the camera should not move", "do not zoom", "but with a steady camera"],
+                    &[
+                        "keep the camera steady",
+                        "without zooming",
+                        "the camera should not move",
+                        "do not zoom",
+                        "but with a steady camera",
+                    ],
                     &[],
                 ),
                 Camera::ZoomsIn | Camera::ZoomsOut => {
                     let side = if c == Camera::ZoomsIn { "in" } else { "out" };
                     fill(
-                        &["zoom {side}", "the camera should zoom {side}", "let the camera zoom {side}", "with the camera zooming {side}", "but zooming {side}",
-                            "the same with a zoom {side}"],
+                        &[
+                            "zoom {side}",
+                            "the camera should zoom {side}",
+                            "let the camera zoom {side}",
+                            "with the camera zooming {side}",
+                            "but zooming {side}",
+                            "the same with a zoom {side}",
+                        ],
                         &[("{side}", side)],
                     )
                 }
             },
             Edit::Still => fill(
-                &["as a still picture", "a photo of this", "make it a still picture", "not a clip but a picture", "one still frame, nothing moving"],
+                &[
+                    "as a still picture",
+                    "a photo of this",
+                    "make it a still picture",
+                    "not a clip but a picture",
+                    "one still frame, nothing moving",
+                ],
                 &[],
             ),
             Edit::Concept(c) => {
                 let (whole, where_) = concept(c);
                 fill(
-                    &["{where}", "the same {where}", "make it {whole}", "show this {where}", "as {whole}", "but {where}", "turn this into {whole}",
-                        "like this but {where}", "i want {whole}"],
+                    &[
+                        "{where}",
+                        "the same {where}",
+                        "make it {whole}",
+                        "show this {where}",
+                        "as {whole}",
+                        "but {where}",
+                        "turn this into {whole}",
+                        "like this but {where}",
+                        "i want {whole}",
+                    ],
                     &[("{where}", where_), ("{whole}", whole)],
                 )
             }
@@ -278,7 +419,14 @@ impl Edit {
 
 /// `red ball` → `a red ball`.
 pub(crate) fn article(rest: &str) -> String {
-    format!("{} {rest}", if rest.starts_with(['a', 'e', 'i', 'o', 'u']) && !rest.starts_with("un") || rest.starts_with("umbrella") { "an" } else { "a" })
+    format!(
+        "{} {rest}",
+        if rest.starts_with(['a', 'e', 'i', 'o', 'u']) && !rest.starts_with("un") || rest.starts_with("umbrella") {
+            "an"
+        } else {
+            "a"
+        }
+    )
 }
 
 pub(crate) fn number(n: u8) -> &'static str {

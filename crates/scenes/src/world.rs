@@ -116,7 +116,8 @@ pub fn build(world: &World) -> Set {
                 });
                 let mut subset: Vec<_> = std::iter::once(*to).chain(others).take(6).map(name).collect();
                 subset.sort();
-                let slice = if held_out(&to_key) { format!("{}/held-out", edit.slice()) } else { edit.slice().to_owned() };
+                let slice =
+                    if held_out(&to_key) { format!("{}/held-out", edit.slice()) } else { edit.slice().to_owned() };
                 wanted.push((to_key, name(*to)));
                 set.triplets.push(Triplet {
                     id: format!("{split}-{number:05}-q{i:02}"),
@@ -173,7 +174,9 @@ fn base(rng: &mut Rng) -> Key {
         light: *rng.pick(&[Light::Day, Light::Day, Light::Sunset, Light::Night]),
         weather: *rng.pick(&[Weather::Clear, Weather::Clear, Weather::Rain, Weather::Fog]),
         concept: rng.chance(0.25).then(|| *rng.pick(Concept::ALL)),
-        action: rng.chance(0.5).then(|| (*rng.pick(Motion::ALL), *rng.pick(&[Camera::Steady, Camera::Steady, Camera::ZoomsIn, Camera::ZoomsOut]))),
+        action: rng.chance(0.5).then(|| {
+            (*rng.pick(Motion::ALL), *rng.pick(&[Camera::Steady, Camera::Steady, Camera::ZoomsIn, Camera::ZoomsOut]))
+        }),
     }
 }
 
@@ -268,7 +271,8 @@ fn family(split: Split, rng: &mut Rng) -> Option<Family> {
     // Implied questions are fewer by nature; those among variants come first to keep the balance.
     more.sort_by_key(|(_, _, edit)| edit.change() == Change::Explicit);
     let implied_more: Vec<_> = more.iter().filter(|q| q.2.change() == Change::Implied).take(2).copied().collect();
-    let explicit_more: Vec<_> = more.iter().filter(|q| q.2.change() == Change::Explicit).take(1 + rng.below(2)).copied().collect();
+    let explicit_more: Vec<_> =
+        more.iter().filter(|q| q.2.change() == Change::Explicit).take(1 + rng.below(2)).copied().collect();
     questions.extend(implied_more.into_iter().chain(explicit_more));
     Some(Family { scenes, questions })
 }

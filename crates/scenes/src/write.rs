@@ -142,7 +142,8 @@ fn prepare(set: &Set, root: &Path, split: Split) -> Result<(), WriteError> {
     };
     let paths: HashSet<String> = items.iter().map(|i| path_of(i)).collect();
     let stale = items.iter().filter(|i| !same(i)).map(|i| path_of(i));
-    let gone = before.iter().filter(|(path, old)| !paths.contains(*path) && old.item.split == split && plain(&old.item.name));
+    let gone =
+        before.iter().filter(|(path, old)| !paths.contains(*path) && old.item.split == split && plain(&old.item.name));
     for path in stale.chain(gone.map(|(path, _)| path.clone())) {
         remove(&root.join(path))?;
     }
@@ -160,7 +161,9 @@ fn plain(name: &str) -> bool {
 
 fn remove(path: &Path) -> Result<(), WriteError> {
     match std::fs::remove_file(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(WriteError::Io { path: path.to_owned(), source }),
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+            Err(WriteError::Io { path: path.to_owned(), source })
+        }
         _ => Ok(()),
     }
 }

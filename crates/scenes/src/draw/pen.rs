@@ -1,8 +1,8 @@
 //! A pen: a few plain shapes on a sheet, in whatever coordinates are current.
 
 use tiny_skia::{
-    Color, FillRule, FilterQuality, LineCap, LineJoin, LinearGradient, GradientStop, Paint, Path, PathBuilder, Pattern, Pixmap, Point, Rect,
-    Shader, SpreadMode, Stroke, Transform,
+    Color, FillRule, FilterQuality, GradientStop, LineCap, LineJoin, LinearGradient, Paint, Path, PathBuilder, Pattern,
+    Pixmap, Point, Rect, Shader, SpreadMode, Stroke, Transform,
 };
 
 /// Instead of a colour: the coloured part of the thing being drawn, with texture and outline.

@@ -15,7 +15,8 @@ pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_se
         Light::Sunset => (0x70408c, 0xffa04a),
         Light::Night => (0x070b26, 0x24305e),
     };
-    let (high, low) = if m.weather == Weather::Clear { (high, low) } else { (mix(high, 0x8a8f98, 0.5), mix(low, 0xa8acb4, 0.45)) };
+    let (high, low) =
+        if m.weather == Weather::Clear { (high, low) } else { (mix(high, 0x8a8f98, 0.5), mix(low, 0xa8acb4, 0.45)) };
     if m.place == Place::Room {
         room(scene, high, low, layout, g, rng);
         return;
@@ -57,13 +58,25 @@ pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_se
             let lean = if x < 200.0 { 26.0 } else { -26.0 };
             g.arc((x, shore + 30.0), (x, shore - 40.0), (x + lean, shore - 86.0), 8.0, dim(0x8a6038));
             for (dx, dy) in [(-44.0, 6.0), (-30.0, -18.0), (0.0, -28.0), (32.0, -16.0), (46.0, 8.0)] {
-                g.arc((x + lean, shore - 86.0), (x + lean + dx * 0.6, shore - 86.0 + dy * 1.6 - 10.0), (x + lean + dx, shore - 80.0 + dy + 12.0), 8.0, dim(0x2e9a48));
+                g.arc(
+                    (x + lean, shore - 86.0),
+                    (x + lean + dx * 0.6, shore - 86.0 + dy * 1.6 - 10.0),
+                    (x + lean + dx, shore - 80.0 + dy + 12.0),
+                    8.0,
+                    dim(0x2e9a48),
+                );
             }
         }
         Place::Desert => {
             let dune = dim(0xd79a4e);
             for i in 0..3 {
-                g.e(rng.range(0.0, 200.0) + 130.0 * i as f32, y + 18.0, rng.range(90.0, 150.0), rng.range(22.0, 44.0), dune);
+                g.e(
+                    rng.range(0.0, 200.0) + 130.0 * i as f32,
+                    y + 18.0,
+                    rng.range(90.0, 150.0),
+                    rng.range(22.0, 44.0),
+                    dune,
+                );
             }
             g.band(y + 10.0, 420.0, dim(0xe9b566), dim(0xd28f42));
             for _ in 0..7 {
@@ -108,8 +121,16 @@ pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_se
                     let (w, h) = (rng.range(120.0, 180.0), rng.range(76.0, 118.0) - 22.0 * i as f32);
                     g.p(&[(x, y + 8.0), (x + w * 0.5, y + 8.0 - h), (x + w, y + 8.0)], ink);
                     let t = 0.3;
-                    g.p(&[(x + w * 0.5, y + 8.0 - h), (x + w * (0.5 + 0.5 * t), y + 8.0 - h * (1.0 - t)), (x + w * 0.52, y + 4.0 - h * (1.0 - t)),
-                        (x + w * 0.44, y + 12.0 - h * (1.0 - t)), (x + w * (0.5 - 0.5 * t), y + 8.0 - h * (1.0 - t))], dim(0xf2f6fa));
+                    g.p(
+                        &[
+                            (x + w * 0.5, y + 8.0 - h),
+                            (x + w * (0.5 + 0.5 * t), y + 8.0 - h * (1.0 - t)),
+                            (x + w * 0.52, y + 4.0 - h * (1.0 - t)),
+                            (x + w * 0.44, y + 12.0 - h * (1.0 - t)),
+                            (x + w * (0.5 - 0.5 * t), y + 8.0 - h * (1.0 - t)),
+                        ],
+                        dim(0xf2f6fa),
+                    );
                     x += w * rng.range(0.55, 0.8);
                 }
             }
@@ -124,7 +145,13 @@ pub fn paint(scene: &Scene, layout: &Layout, g: &mut Pen, rng: &mut Rng, time_se
 
 fn hills(g: &mut Pen, rng: &mut Rng, y: f32, high: f32, ink: u32) {
     for i in 0..3 {
-        g.e(rng.range(-40.0, 80.0) + 160.0 * i as f32, y + 6.0, rng.range(110.0, 170.0), high + rng.range(6.0, 26.0), ink);
+        g.e(
+            rng.range(-40.0, 80.0) + 160.0 * i as f32,
+            y + 6.0,
+            rng.range(110.0, 170.0),
+            high + rng.range(6.0, 26.0),
+            ink,
+        );
     }
 }
 

@@ -30,7 +30,7 @@ fn the_same_recipe_gives_the_same_words_and_questions() {
 /// Mean brightness of each colour in a grid of 4 × 3 patches: what a person would call the same picture.
 fn gist(frame: &media::Frame) -> Vec<u8> {
     let (w, h) = (frame.width as usize, frame.height as usize);
-    let mut sums = vec![0u32; 36];
+    let mut sums = [0u32; 36];
     for y in 0..h {
         for x in 0..w {
             for c in 0..3 {
@@ -44,7 +44,29 @@ fn gist(frame: &media::Frame) -> Vec<u8> {
 #[test]
 fn drawings_are_pinned() {
     let set = build(&World::tiny());
-    let golden: [(usize, [u8; 36]); 3] = [(0, [192, 208, 218, 199, 212, 224, 193, 208, 221, 189, 205, 219, 185, 206, 211, 200, 210, 218, 208, 214, 220, 201, 216, 225, 233, 222, 198, 228, 218, 196, 227, 216, 194, 234, 222, 197]), (13, [204, 217, 203, 165, 167, 186, 171, 200, 215, 197, 183, 172, 186, 189, 190, 197, 203, 202, 147, 156, 157, 205, 209, 198, 157, 124, 94, 185, 170, 142, 141, 129, 108, 171, 137, 92]), (26, [24, 31, 65, 17, 24, 60, 20, 27, 63, 21, 29, 65, 53, 64, 97, 50, 64, 94, 73, 81, 113, 74, 85, 127, 116, 124, 136, 110, 122, 131, 125, 128, 143, 121, 125, 141])];
+    let golden: [(usize, [u8; 36]); 3] = [
+        (
+            0,
+            [
+                192, 208, 218, 199, 212, 224, 193, 208, 221, 189, 205, 219, 185, 206, 211, 200, 210, 218, 208, 214,
+                220, 201, 216, 225, 233, 222, 198, 228, 218, 196, 227, 216, 194, 234, 222, 197,
+            ],
+        ),
+        (
+            13,
+            [
+                204, 217, 203, 165, 167, 186, 171, 200, 215, 197, 183, 172, 186, 189, 190, 197, 203, 202, 147, 156,
+                157, 205, 209, 198, 157, 124, 94, 185, 170, 142, 141, 129, 108, 171, 137, 92,
+            ],
+        ),
+        (
+            26,
+            [
+                24, 31, 65, 17, 24, 60, 20, 27, 63, 21, 29, 65, 53, 64, 97, 50, 64, 94, 73, 81, 113, 74, 85, 127, 116,
+                124, 136, 110, 122, 131, 125, 128, 143, 121, 125, 141,
+            ],
+        ),
+    ];
     for (i, expected) in golden {
         let scene = &set.items[i].scene;
         let frame = draw(scene, 0.5, 160, 120);
@@ -132,7 +154,19 @@ fn splits_share_nothing_and_held_out_combinations_are_never_learnt() {
 fn captions_say_what_is_seen_and_never_the_idea() {
     let set = middling();
     let ideas = [
-        "birthday", "party", "winter", "harbour", "moon", "camping", "trip", "wedding", "halloween", "autumn", "farm", "water", "underwater",
+        "birthday",
+        "party",
+        "winter",
+        "harbour",
+        "moon",
+        "camping",
+        "trip",
+        "wedding",
+        "halloween",
+        "autumn",
+        "farm",
+        "water",
+        "underwater",
     ];
     let mut words = HashSet::new();
     for item in &set.items {
@@ -143,7 +177,10 @@ fn captions_say_what_is_seen_and_never_the_idea() {
             assert!(caption.contains(key.subject.colour.word()), "{caption}");
             assert!(caption.contains(key.place.word().split(' ').next_back().unwrap()), "{caption}");
             assert!(item.scene.cues.iter().all(|cue| caption.contains(cue.word())), "{caption}");
-            assert!(key.companion.is_none_or(|c| caption.contains(c.kind.word()) && caption.contains(c.side.word())), "{caption}");
+            assert!(
+                key.companion.is_none_or(|c| caption.contains(c.kind.word()) && caption.contains(c.side.word())),
+                "{caption}"
+            );
             assert!(caption.split_whitespace().count() <= 45, "{caption}");
             words.extend(caption.split([' ', ',']).map(str::to_owned));
         }
