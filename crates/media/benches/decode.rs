@@ -77,9 +77,11 @@ fn textured(width: u32, height: u32, t: u32) -> media::Frame {
     for y in 0..height {
         for x in 0..width {
             noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            let stripe = if (x + y + 4 * t) / 40 % 2 == 0 { 60 } else { 0 };
+            let stripe = if ((x + y + 4 * t) / 40).is_multiple_of(2) { 60 } else { 0 };
             let grain = noise >> 29;
-            rgb.extend([x * 150 / width + stripe + grain, y * 150 / height + stripe + grain, 90 + grain].map(|v| v as u8));
+            rgb.extend(
+                [x * 150 / width + stripe + grain, y * 150 / height + stripe + grain, 90 + grain].map(|v| v as u8),
+            );
         }
     }
     media::Frame { width, height, rgb }

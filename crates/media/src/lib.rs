@@ -46,9 +46,9 @@
 
 mod error;
 mod frame;
-mod picture;
 mod limits;
 mod media;
+mod picture;
 mod shape;
 mod sniff;
 mod video;
@@ -57,10 +57,10 @@ mod yuv;
 
 pub use error::{Error, Result};
 pub use frame::Frame;
-pub use picture::picture_from_bytes;
 pub use limits::Limits;
 pub(crate) use media::caught;
 pub use media::{Clip, Info, Media, decoded_planes, open};
+pub use picture::picture_from_bytes;
 pub use shape::thumb;
 pub use sniff::{Container, SNIFF_BYTES, sniff};
 pub use video::ffmpeg::ffmpeg;

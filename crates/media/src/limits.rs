@@ -28,7 +28,9 @@ impl Limits {
         }
         if width.saturating_mul(height) > self.max_pixels {
             let megapixels = self.max_pixels as f64 / 1e6;
-            return Err(crate::Error::TooLarge(format!("{width}×{height} pixels; at most {megapixels} million are read")));
+            return Err(crate::Error::TooLarge(format!(
+                "{width}×{height} pixels; at most {megapixels} million are read"
+            )));
         }
         Ok(())
     }

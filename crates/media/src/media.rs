@@ -22,7 +22,7 @@ pub struct Media {
 
 enum Source {
     Picture(Picture),
-    Builtin(video::Clip),
+    Builtin(Box<video::Clip>),
     Foreign(Foreign),
 }
 
@@ -82,7 +82,9 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Media> {
             Opened::Builtin(clip) => Ok(Media::from_clip(clip, limits)),
             Opened::Foreign(codec) => Media::from_ffmpeg(path, container, &format!("{container} with {codec}"), limits),
         },
-        Container::Avif | Container::Heic => Media::from_ffmpeg(path, container, &format!("an {container} picture"), limits),
+        Container::Avif | Container::Heic => {
+            Media::from_ffmpeg(path, container, &format!("an {container} picture"), limits)
+        }
         _ => Media::from_ffmpeg(path, container, &format!("a {container} clip"), limits),
     })
 }
@@ -173,7 +175,7 @@ impl Media {
         Self::new(container, container.to_string(), size, times, duration, limits, Source::Picture(picture))
     }
 
-    fn from_clip(clip: video::Clip, limits: &Limits) -> Self {
+    fn from_clip(clip: Box<video::Clip>, limits: &Limits) -> Self {
         let codec = format!("H.264 {}", clip.profile());
         let duration = Some(clip.duration_secs());
         Self::new(Container::Mp4, codec, clip.size(), clip.times_secs(), duration, limits, Source::Builtin(clip))

@@ -26,8 +26,10 @@ pub fn thumb(frame: &Frame, max_side: u32) -> Frame {
 }
 
 fn resize(frame: &Frame, width: u32, height: u32) -> Result<Frame> {
-    let refused = |e: &dyn std::fmt::Display| Error::BadRequest(format!("cannot scale {frame:?} to {width}×{height}: {e}"));
-    let source = fir::images::ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3).map_err(|e| refused(&e))?;
+    let refused =
+        |e: &dyn std::fmt::Display| Error::BadRequest(format!("cannot scale {frame:?} to {width}×{height}: {e}"));
+    let source =
+        fir::images::ImageRef::new(frame.width, frame.height, &frame.rgb, PixelType::U8x3).map_err(|e| refused(&e))?;
     let mut target = fir::images::Image::new(width, height, PixelType::U8x3);
     let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Lanczos3));
     Resizer::new().resize(&source, &mut target, &options).map_err(|e| refused(&e))?;

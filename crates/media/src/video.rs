@@ -21,7 +21,7 @@ pub(crate) struct Clip {
 
 /// What an MP4 turned out to be.
 pub(crate) enum Opened {
-    Builtin(Clip),
+    Builtin(Box<Clip>),
     /// The codec, for people, and why it is not ours.
     Foreign(String),
 }
@@ -51,7 +51,7 @@ pub(crate) fn open(path: &Path, limits: &Limits) -> Result<Opened> {
     let clip = Clip { path: path.to_owned(), track, config, colour, pixel_aspect };
     let (width, height) = clip.size();
     limits.check_pixels(width.into(), height.into())?;
-    Ok(Opened::Builtin(clip))
+    Ok(Opened::Builtin(Box::new(clip)))
 }
 
 /// ISO 23091-2 matrix coefficients; where nothing is said, high definition is BT.709 and the rest

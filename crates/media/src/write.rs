@@ -62,11 +62,8 @@ fn check(frame: &Frame) -> Result<()> {
 /// Writes a file under a temporary name in the same folder, then renames it.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     let partial = Partial::beside(path);
-    let mut file = std::fs::OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .open(&partial.0)
-        .map_err(|e| Error::io(path, e))?;
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&partial.0).map_err(|e| Error::io(path, e))?;
     file.write_all(bytes).map_err(|e| Error::io(path, e))?;
     drop(file);
     std::fs::rename(&partial.0, path).map_err(|e| Error::io(path, e))

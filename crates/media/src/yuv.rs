@@ -71,8 +71,7 @@ fn fixed(x: f64) -> i32 {
 pub fn yuv_from_frame(frame: &Frame, colour: Colour) -> Yuv420 {
     let (kr, kb) = colour.matrix.weights();
     let kg = 1.0 - kr - kb;
-    let (luma, chroma, base) =
-        if colour.full_range { (1.0, 1.0, 0) } else { (219.0 / 255.0, 224.0 / 255.0, 16) };
+    let (luma, chroma, base) = if colour.full_range { (1.0, 1.0, 0) } else { (219.0 / 255.0, 224.0 / 255.0, 16) };
     let y_of = [fixed(kr * luma), fixed(luma) - fixed(kr * luma) - fixed(kb * luma), fixed(kb * luma)];
     let (cb, cr) = (0.5 * chroma / (1.0 - kb), 0.5 * chroma / (1.0 - kr));
     // Each row sums to zero, so that grey stays exactly grey.
@@ -116,8 +115,7 @@ pub fn yuv_from_frame(frame: &Frame, colour: Colour) -> Yuv420 {
 pub fn frame_from_yuv(yuv: &Yuv420, colour: Colour) -> Frame {
     let (kr, kb) = colour.matrix.weights();
     let kg = 1.0 - kr - kb;
-    let (luma, chroma, base) =
-        if colour.full_range { (1.0, 1.0, 0) } else { (255.0 / 219.0, 255.0 / 224.0, 16) };
+    let (luma, chroma, base) = if colour.full_range { (1.0, 1.0, 0) } else { (255.0 / 219.0, 255.0 / 224.0, 16) };
     let scale = fixed(luma);
     let red_cr = fixed(2.0 * (1.0 - kr) * chroma);
     let blue_cb = fixed(2.0 * (1.0 - kb) * chroma);

@@ -10,8 +10,8 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::picture::one_line;
 use crate::limits::Deadline;
+use crate::picture::one_line;
 use crate::{Container, Error, Frame, Limits, Result, shape};
 
 /// The `ffmpeg` that is used, if there is one with an `ffprobe` beside it or on the PATH.
@@ -87,7 +87,8 @@ pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limit
     let mut last_secs: f64 = 0.0;
     for line in String::from_utf8_lossy(&text).lines() {
         let mut cells = line.split(',');
-        let (pts, duration, flags) = (cells.next().unwrap_or(""), cells.next().unwrap_or(""), cells.next().unwrap_or(""));
+        let (pts, duration, flags) =
+            (cells.next().unwrap_or(""), cells.next().unwrap_or(""), cells.next().unwrap_or(""));
         // D: decoded, but an edit list hides it.
         if !line.is_empty() && !flags.contains('D') {
             stamps.push(pts.parse::<f64>().ok());
@@ -109,7 +110,8 @@ pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limit
         // No clock of its own: as many frames as there are, evenly.
         None => (0..stamps.len()).map(|i| i as f64 * if last_secs > 0.0 { last_secs } else { 0.04 }).collect(),
     };
-    let mean = if times_secs.len() > 1 { times_secs[times_secs.len() - 1] / (times_secs.len() - 1) as f64 } else { 0.0 };
+    let mean =
+        if times_secs.len() > 1 { times_secs[times_secs.len() - 1] / (times_secs.len() - 1) as f64 } else { 0.0 };
     let duration_secs = times_secs[times_secs.len() - 1] + if last_secs > 0.0 { last_secs } else { mean };
     Ok(Foreign { tools, path: path.to_owned(), container, stream, times_secs, stamps_secs, duration_secs })
 }
@@ -144,9 +146,18 @@ impl Foreign {
         if !s.matrix_said && s.height >= 720 {
             filter.push_str(":in_color_matrix=bt709");
         }
-        let mut command = input(&self.tools.ffmpeg, &self.path, self.container, &["-nostdin", "-nostats", "-hide_banner", "-v", "info", "-copyts"]);
+        let mut command = input(
+            &self.tools.ffmpeg,
+            &self.path,
+            self.container,
+            &["-nostdin", "-nostats", "-hide_banner", "-v", "info", "-copyts"],
+        );
         command.args(["-map", &format!("0:{}", s.index), "-an", "-sn", "-dn", "-vf", &filter]);
-        command.args(if has_fps_mode(&self.tools.ffmpeg, deadline) { ["-fps_mode", "passthrough"] } else { ["-vsync", "0"] });
+        command.args(if has_fps_mode(&self.tools.ffmpeg, deadline) {
+            ["-fps_mode", "passthrough"]
+        } else {
+            ["-vsync", "0"]
+        });
         command.args(["-frames:v", &came.len().to_string(), "-f", "rawvideo", "-pix_fmt", "rgb24", "pipe:1"]);
 
         let size = width as usize * height as usize * 3;
@@ -166,7 +177,10 @@ impl Foreign {
         let of = self.times_secs.len();
         if frames.len() < indices.len() {
             let why = done.complaint();
-            return Err(Error::Corrupt(format!("frame {} of {of} cannot be decoded: ffmpeg says {why}", indices[frames.len()])));
+            return Err(Error::Corrupt(format!(
+                "frame {} of {of} cannot be decoded: ffmpeg says {why}",
+                indices[frames.len()]
+            )));
         }
         // A frame that could not be decoded is left out without a word and shifts the others: hold
         // what came against what should have come.
@@ -188,13 +202,17 @@ impl Foreign {
 
 impl Stream {
     fn read(json: &[u8], what: &str) -> Result<Self> {
-        let unreadable = |e: &dyn std::fmt::Display| Error::Corrupt(format!("{what}: ffprobe's answer cannot be read: {e}"));
+        let unreadable =
+            |e: &dyn std::fmt::Display| Error::Corrupt(format!("{what}: ffprobe's answer cannot be read: {e}"));
         let answer: serde_json::Value = serde_json::from_slice(json).map_err(|e| unreadable(&e))?;
         let text = |s: &serde_json::Value, key: &str| s[key].as_str().unwrap_or("").to_owned();
-        let number = |s: &serde_json::Value, key: &str| s[key].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        let number =
+            |s: &serde_json::Value, key: &str| s[key].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
         let streams = answer["streams"].as_array().cloned().unwrap_or_default();
         let pictures = streams.iter().filter(|s| s["codec_type"] == "video" && s["disposition"]["attached_pic"] != 1);
-        let Some(s) = pictures.min_by_key(|s| std::cmp::Reverse(u64::from(number(s, "width")) * u64::from(number(s, "height")))) else {
+        let Some(s) =
+            pictures.min_by_key(|s| std::cmp::Reverse(u64::from(number(s, "width")) * u64::from(number(s, "height"))))
+        else {
             return Err(Error::NotMedia(format!("{what} without a picture track")));
         };
         let rotation = s["side_data_list"].as_array().into_iter().flatten().find_map(|d| d["rotation"].as_f64());
@@ -268,7 +286,8 @@ struct Done {
 impl Done {
     /// Its last complaint, in one line.
     fn complaint(&self) -> String {
-        let chatter = |l: &&str| !l.trim().is_empty() && !l.contains("showinfo") && !l.starts_with(' ') && !l.contains("video:");
+        let chatter =
+            |l: &&str| !l.trim().is_empty() && !l.contains("showinfo") && !l.starts_with(' ') && !l.contains("video:");
         let line = self.stderr.lines().rev().find(chatter).unwrap_or("nothing");
         // The path is in the message around this one already.
         let line = if line.starts_with("file:") { line.rsplit(": ").next().unwrap_or(line) } else { line };
@@ -303,7 +322,11 @@ fn collect(command: Command, most: u64, deadline: Deadline) -> Result<Vec<u8>> {
 
 /// Runs a process with a watch on the clock; `take` reads its output. The process is gone when this
 /// returns, whatever happened. The flag says whether it succeeded.
-fn run(mut command: Command, deadline: Deadline, take: impl FnOnce(&mut dyn Read) -> Result<()>) -> Result<(Done, bool)> {
+fn run(
+    mut command: Command,
+    deadline: Deadline,
+    take: impl FnOnce(&mut dyn Read) -> Result<()>,
+) -> Result<(Done, bool)> {
     let program = PathBuf::from(command.get_program());
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| Error::io(&program, e))?;

@@ -51,7 +51,8 @@ impl Config {
             rest = after;
         }
         let Some(first) = first else { return Ok(Err("parameter sets within the stream".to_owned())) };
-        let sps = Sps::read(first).ok_or_else(|| Error::Corrupt("the H.264 sequence parameter set cannot be read".to_owned()))?;
+        let sps = Sps::read(first)
+            .ok_or_else(|| Error::Corrupt("the H.264 sequence parameter set cannot be read".to_owned()))?;
         Ok(match sps.foreign() {
             Some(why) => Err(why),
             None => Ok(Self { length_bytes: usize::from(lengths & 3) + 1, parameter_sets, sps }),
@@ -167,8 +168,23 @@ impl Sps {
 
     fn read_usability(&mut self, b: &mut Bits) -> Option<()> {
         const SHAPES: [(u32, u32); 17] = [
-            (0, 0), (1, 1), (12, 11), (10, 11), (16, 11), (40, 33), (24, 11), (20, 11), (32, 11), (80, 33), (18, 11),
-            (15, 11), (64, 33), (160, 99), (4, 3), (3, 2), (2, 1),
+            (0, 0),
+            (1, 1),
+            (12, 11),
+            (10, 11),
+            (16, 11),
+            (40, 33),
+            (24, 11),
+            (20, 11),
+            (32, 11),
+            (80, 33),
+            (18, 11),
+            (15, 11),
+            (64, 33),
+            (160, 99),
+            (4, 3),
+            (3, 2),
+            (2, 1),
         ];
         if b.bits(1)? == 1 {
             let code = b.bits(8)?;
@@ -353,7 +369,9 @@ impl<'a> Source<'a> {
     fn read(&mut self, index: usize) -> Result<Vec<u8>> {
         let Sample { offset, size, .. } = self.samples[index];
         if offset.saturating_add(size.into()) > self.len {
-            return Err(Error::Corrupt("its data lies beyond the end of the file, which was probably cut off".to_owned()));
+            return Err(Error::Corrupt(
+                "its data lies beyond the end of the file, which was probably cut off".to_owned(),
+            ));
         }
         if size == 0 || size > MOST_SAMPLE_BYTES {
             return Err(Error::Corrupt(format!("its data is {size} bytes long")));
@@ -389,9 +407,12 @@ impl<'a> Source<'a> {
             match unit[0] & 0x1f {
                 7 => {
                     // A new size would need new limits.
-                    let sps = Sps::read(unit).ok_or_else(|| Error::Corrupt("a parameter set in it cannot be read".to_owned()))?;
+                    let sps = Sps::read(unit)
+                        .ok_or_else(|| Error::Corrupt("a parameter set in it cannot be read".to_owned()))?;
                     let old = &self.config.sps;
-                    if (sps.width, sps.height, sps.macroblocks) != (old.width, old.height, old.macroblocks) || sps.foreign().is_some() {
+                    if (sps.width, sps.height, sps.macroblocks) != (old.width, old.height, old.macroblocks)
+                        || sps.foreign().is_some()
+                    {
                         return Err(Error::Unsupported("the clip's size or coding changes within the file".to_owned()));
                     }
                 }
@@ -501,7 +522,8 @@ impl Run {
         if luma < width as i32 || chroma < cw as i32 {
             return Err(Error::Corrupt("the decoder's rows are shorter than the picture".to_owned()));
         }
-        let planes = [copy(planes[0], luma, width, height), copy(planes[1], chroma, cw, ch), copy(planes[2], chroma, cw, ch)];
+        let planes =
+            [copy(planes[0], luma, width, height), copy(planes[1], chroma, cw, ch), copy(planes[2], chroma, cw, ch)];
         out.push((info.uiOutYuvTimeStamp as usize - 1, Yuv420 { width: self.width, height: self.height, planes }));
         Ok(())
     }

@@ -80,7 +80,9 @@ pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<T
         let short = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
         let (skip, len) = match short {
             0 => (8, file_len - at),
-            1 => (16, u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]])),
+            1 => {
+                (16, u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]))
+            }
             len => (8, len),
         };
         let kind = [head[4], head[5], head[6], head[7]];
@@ -90,7 +92,9 @@ pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<T
             return match movie {
                 // A file cut off between fragments still has the ones before.
                 Some(_) if &kind == b"moof" => break,
-                _ => Err(Error::Corrupt(format!("box {name:?} at byte {at} claims {len} bytes, the file has {file_len}"))),
+                _ => Err(Error::Corrupt(format!(
+                    "box {name:?} at byte {at} claims {len} bytes, the file has {file_len}"
+                ))),
             };
         }
         if matches!(&kind, b"moov" | b"moof") {
@@ -284,7 +288,9 @@ fn check_count(count: usize, limits: &Limits) -> Result<()> {
 fn read_track(trak: &[u8], file_len: u64, limits: &Limits) -> Result<Option<(Track, Vec<Edit>)>> {
     let Some(mdia) = find(trak, b"mdia")? else { return Ok(None) };
     let is_video = find(mdia, b"hdlr")?.is_some_and(|hdlr| hdlr.get(8..12) == Some(b"vide"));
-    let Some(stbl) = find(mdia, b"minf")?.map(|minf| find(minf, b"stbl")).transpose()?.flatten() else { return Ok(None) };
+    let Some(stbl) = find(mdia, b"minf")?.map(|minf| find(minf, b"stbl")).transpose()?.flatten() else {
+        return Ok(None);
+    };
     let Some(stsd) = find(stbl, b"stsd")?.filter(|_| is_video) else { return Ok(None) };
     let mut track = read_entry(stsd)?;
 
@@ -521,7 +527,8 @@ struct Bytes<'a>(&'a [u8]);
 
 impl Bytes<'_> {
     fn take<const N: usize>(&mut self) -> Result<[u8; N]> {
-        let (first, rest) = self.0.split_first_chunk().ok_or_else(|| Error::Corrupt("a box that ends too early".to_owned()))?;
+        let (first, rest) =
+            self.0.split_first_chunk().ok_or_else(|| Error::Corrupt("a box that ends too early".to_owned()))?;
         self.0 = rest;
         Ok(*first)
     }

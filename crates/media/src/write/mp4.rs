@@ -65,7 +65,7 @@ impl Mp4Writer {
     /// A clip of `width` × `height` (even numbers, 16 to 3840 × 2160) at `fps` frames per second
     /// (1 to 240; kept exactly where it divides 90 000 or has up to three decimals).
     pub fn create(path: &Path, width: u32, height: u32, fps: f64) -> Result<Self> {
-        if width % 2 != 0 || height % 2 != 0 || width.min(height) < 16 {
+        if !width.is_multiple_of(2) || !height.is_multiple_of(2) || width.min(height) < 16 {
             return Err(Error::BadRequest(format!(
                 "a clip's sides must be even and at least 16 (H.264 4:2:0), got {width}×{height}"
             )));
@@ -89,7 +89,14 @@ impl Mp4Writer {
             .intra_frame_period(IntraFramePeriod::from_num_frames((fps.round() as u32).max(1)))
             .vui(VuiConfig::bt709());
         let encoder = Encoder::with_api_config(OpenH264API::from_source(), config).map_err(refused)?;
-        Ok(Self { path: path.to_owned(), width, height, clock: Clock::from_fps(fps), encoder, samples: Samples::default() })
+        Ok(Self {
+            path: path.to_owned(),
+            width,
+            height,
+            clock: Clock::from_fps(fps),
+            encoder,
+            samples: Samples::default(),
+        })
     }
 
     /// The next frame.
@@ -97,7 +104,10 @@ impl Mp4Writer {
         check(frame)?;
         let (width, height) = (self.width, self.height);
         if (frame.width, frame.height) != (width, height) {
-            return Err(Error::BadRequest(format!("the clip is {width}×{height}, the frame {}×{}", frame.width, frame.height)));
+            return Err(Error::BadRequest(format!(
+                "the clip is {width}×{height}, the frame {}×{}",
+                frame.width, frame.height
+            )));
         }
         let yuv = yuv_from_frame(frame, COLOUR);
         let [y, u, v] = &yuv.planes;
@@ -149,14 +159,17 @@ impl Mp4Writer {
         let (w, h) = (self.width as u16, self.height as u16);
         let matrix = words(&[0x1_0000, 0, 0, 0, 0x1_0000, 0, 0, 0, 0x4000_0000]);
 
-        let mvhd = full(b"mvhd", 0, &[
-            &words(&[0, 0, timescale, ticks, 0x1_0000]), &[1, 0], &[0; 10], &matrix, &[0; 24], &words(&[2]),
-        ]);
+        let mvhd = full(
+            b"mvhd",
+            0,
+            &[&words(&[0, 0, timescale, ticks, 0x1_0000]), &[1, 0], &[0; 10], &matrix, &[0; 24], &words(&[2])],
+        );
         // Flags 3: enabled, and part of the presentation.
-        let tkhd = full(b"tkhd", 3, &[
-            &words(&[0, 0, 1, 0, ticks]), &[0; 16], &matrix,
-            &words(&[u32::from(w) << 16, u32::from(h) << 16]),
-        ]);
+        let tkhd = full(
+            b"tkhd",
+            3,
+            &[&words(&[0, 0, 1, 0, ticks]), &[0; 16], &matrix, &words(&[u32::from(w) << 16, u32::from(h) << 16])],
+        );
         let mdhd = full(b"mdhd", 0, &[&words(&[0, 0, timescale, ticks]), &[0x55, 0xc4, 0, 0]]); // language "und"
         let hdlr = full(b"hdlr", 0, &[&[0; 4], b"vide", &[0; 12], b"video\0"]);
         let vmhd = full(b"vmhd", 1, &[&[0; 8]]);
@@ -166,19 +179,34 @@ impl Mp4Writer {
         let pasp = boxed(b"pasp", &[&words(&[1, 1])]);
         let mut name = [0; 32];
         name[..9].copy_from_slice(b"\x08OpenH264");
-        let avc1 = boxed(b"avc1", &[
-            &[0; 6], &[0, 1], &[0; 16], &w.to_be_bytes(), &h.to_be_bytes(),
-            &words(&[0x48_0000, 0x48_0000, 0]), &[0, 1], &name, &[0, 24, 0xff, 0xff],
-            &self.avcc(), &colr, &pasp,
-        ]);
-        let stbl = boxed(b"stbl", &[
-            &full(b"stsd", 0, &[&words(&[1]), &avc1]),
-            &full(b"stts", 0, &[&words(&[1, count, delta])]),
-            &full(b"stss", 0, &[&words(&[s.idrs.len() as u32]), &words(&s.idrs)]),
-            &full(b"stsc", 0, &[&words(&[1, 1, count, 1])]),
-            &full(b"stsz", 0, &[&words(&[0, count]), &words(&s.sizes)]),
-            &full(b"stco", 0, &[&words(&[1, first_offset])]),
-        ]);
+        let avc1 = boxed(
+            b"avc1",
+            &[
+                &[0; 6],
+                &[0, 1],
+                &[0; 16],
+                &w.to_be_bytes(),
+                &h.to_be_bytes(),
+                &words(&[0x48_0000, 0x48_0000, 0]),
+                &[0, 1],
+                &name,
+                &[0, 24, 0xff, 0xff],
+                &self.avcc(),
+                &colr,
+                &pasp,
+            ],
+        );
+        let stbl = boxed(
+            b"stbl",
+            &[
+                &full(b"stsd", 0, &[&words(&[1]), &avc1]),
+                &full(b"stts", 0, &[&words(&[1, count, delta])]),
+                &full(b"stss", 0, &[&words(&[s.idrs.len() as u32]), &words(&s.idrs)]),
+                &full(b"stsc", 0, &[&words(&[1, 1, count, 1])]),
+                &full(b"stsz", 0, &[&words(&[0, count]), &words(&s.sizes)]),
+                &full(b"stco", 0, &[&words(&[1, first_offset])]),
+            ],
+        );
         let minf = boxed(b"minf", &[&vmhd, &dinf, &stbl]);
         let mdia = boxed(b"mdia", &[&mdhd, &hdlr, &minf]);
         boxed(b"moov", &[&mvhd, &boxed(b"trak", &[&tkhd, &mdia])])
@@ -188,11 +216,20 @@ impl Mp4Writer {
     fn avcc(&self) -> Vec<u8> {
         let Samples { sps, pps, .. } = &self.samples;
         let profile = sps.get(1..4).unwrap_or(&[66, 0xc0, 30]);
-        boxed(b"avcC", &[
-            &[1], profile, &[0xff], // four-byte lengths
-            &[0xe1], &(sps.len() as u16).to_be_bytes(), sps,
-            &[1], &(pps.len() as u16).to_be_bytes(), pps,
-        ])
+        boxed(
+            b"avcC",
+            &[
+                &[1],
+                profile,
+                &[0xff], // four-byte lengths
+                &[0xe1],
+                &(sps.len() as u16).to_be_bytes(),
+                sps,
+                &[1],
+                &(pps.len() as u16).to_be_bytes(),
+                pps,
+            ],
+        )
     }
 }
 

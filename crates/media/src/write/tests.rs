@@ -10,7 +10,11 @@ fn frames(width: u32, height: u32, count: u32) -> Vec<Frame> {
             for y in 0..height {
                 for x in 0..width {
                     let near = (x as i32 - 20 - 3 * t as i32).pow(2) + (y as i32 - 30).pow(2) < 200;
-                    rgb.extend(if near { [220, 40, 30] } else { [(x * 2) as u8 / 2 + 60, (y * 2) as u8 / 2 + 50, 150] });
+                    rgb.extend(if near {
+                        [220, 40, 30]
+                    } else {
+                        [(x * 2) as u8 / 2 + 60, (y * 2) as u8 / 2 + 50, 150]
+                    });
                 }
             }
             Frame { width, height, rgb }
@@ -60,6 +64,9 @@ fn what_cannot_be_written_is_refused() {
     assert!(clip.push(&Frame::filled(64, 62, [0; 3])).is_err());
     assert!(png_bytes(&Frame { width: 2, height: 2, rgb: vec![0; 11] }).is_err());
     assert!(jpeg_bytes(&Frame::filled(2, 2, [0; 3]), 0).is_err());
-    assert_eq!(write_png(&dir.path().join("no/such/folder.png"), &Frame::filled(2, 2, [0; 3])).unwrap_err().code(), "io");
+    assert_eq!(
+        write_png(&dir.path().join("no/such/folder.png"), &Frame::filled(2, 2, [0; 3])).unwrap_err().code(),
+        "io"
+    );
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0);
 }

@@ -164,5 +164,8 @@ fn a_hung_ffmpeg_is_stopped() {
     let clip = dir.path().join("clip");
     std::fs::write(&clip, b"\x1a\x45\xdf\xa3 as far as the first bytes go, a Matroska file").unwrap();
     let ffmpeg = dir.path().join("ffmpeg");
-    crate::again("hostile::hung_child", &[("LIKEBUT_FFMPEG", ffmpeg.as_os_str()), ("LIKEBUT_TEST_HUNG", clip.as_os_str())]);
+    crate::again(
+        "hostile::hung_child",
+        &[("LIKEBUT_FFMPEG", ffmpeg.as_os_str()), ("LIKEBUT_TEST_HUNG", clip.as_os_str())],
+    );
 }

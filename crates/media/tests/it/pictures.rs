@@ -22,7 +22,15 @@ fn saved(dir: &Path, name: &str, picture: &DynamicImage, format: ImageFormat) ->
 /// Left half red, right half blue; the top row green.
 fn flag() -> media::Frame {
     let rgb = (0..12u32).flat_map(|y| (0..16u32).map(move |x| (x, y)));
-    let rgb = rgb.flat_map(|(x, y)| if y < 2 { [0, 200, 0] } else if x < 8 { [200, 0, 0] } else { [0, 0, 200] });
+    let rgb = rgb.flat_map(|(x, y)| {
+        if y < 2 {
+            [0, 200, 0]
+        } else if x < 8 {
+            [200, 0, 0]
+        } else {
+            [0, 0, 200]
+        }
+    });
     media::Frame { width: 16, height: 12, rgb: rgb.collect() }
 }
 
@@ -107,7 +115,7 @@ fn ink_jpeg(inks: [u8; 4]) -> Vec<u8> {
         }
         bits += "0";
     }
-    while bits.len() % 8 != 0 {
+    while !bits.len().is_multiple_of(8) {
         bits.push('1');
     }
     for at in (0..bits.len()).step_by(8) {
@@ -126,11 +134,17 @@ fn inks() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("cmyk.jpg");
     // Adobe stores paper, not ink: 255 is none.
-    for (inks, want) in [([255; 4], [255, 255, 255]), ([255, 100, 100, 255], [255, 100, 100]), ([200, 200, 200, 128], [100, 100, 100])] {
+    for (inks, want) in
+        [([255; 4], [255, 255, 255]), ([255, 100, 100, 255], [255, 100, 100]), ([200, 200, 200, 128], [100, 100, 100])]
+    {
         std::fs::write(&path, ink_jpeg(inks)).unwrap();
         let frame = open(&path).unwrap().1;
         assert_eq!((frame.width, frame.height), (8, 8));
-        assert!(frame.rgb.chunks(3).all(|p| p.iter().zip(want).all(|(a, b)| a.abs_diff(b) <= 3)), "{inks:?} {:?}", &frame.rgb[..3]);
+        assert!(
+            frame.rgb.chunks(3).all(|p| p.iter().zip(want).all(|(a, b)| a.abs_diff(b) <= 3)),
+            "{inks:?} {:?}",
+            &frame.rgb[..3]
+        );
     }
 }
 

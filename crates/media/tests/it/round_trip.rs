@@ -123,8 +123,11 @@ fn others_can_read_it() {
     let Some(ffmpeg) = media::ffmpeg() else { return eprintln!("skipped: no ffmpeg") };
     let (_dir, path) = written(&rolling(96, 64, 40), 24.0);
     let out = std::process::Command::new(ffmpeg)
-        .args(["-v", "warning", "-xerror", "-i"]).arg(&path)
-        .args(["-f", "framemd5", "-"]).output().unwrap();
+        .args(["-v", "warning", "-xerror", "-i"])
+        .arg(&path)
+        .args(["-f", "framemd5", "-"])
+        .output()
+        .unwrap();
     assert!(out.status.success() && out.stderr.is_empty(), "{}", String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout).unwrap();
     assert_eq!(text.lines().filter(|l| !l.starts_with('#')).count(), 40);

@@ -22,9 +22,19 @@ fn md5<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> String {
 
 /// What the crate decodes by itself; everything else needs ffmpeg.
 const OURS: [&str; 13] = [
-    "anim.apng", "anim.gif", "anim.webp", "h264_1frame.mp4", "h264_aac_audio.mp4", "h264_baseline.mp4",
-    "h264_faststart.mp4", "h264_fragmented.mp4", "h264_high_bframes.mp4", "h264_intra.mov", "h264_rot90.mp4",
-    "h264_sar_2_1.mp4", "h264_vfr.mp4",
+    "anim.apng",
+    "anim.gif",
+    "anim.webp",
+    "h264_1frame.mp4",
+    "h264_aac_audio.mp4",
+    "h264_baseline.mp4",
+    "h264_faststart.mp4",
+    "h264_fragmented.mp4",
+    "h264_high_bframes.mp4",
+    "h264_intra.mov",
+    "h264_rot90.mp4",
+    "h264_sar_2_1.mp4",
+    "h264_vfr.mp4",
 ];
 
 #[test]
@@ -63,7 +73,10 @@ fn every_good_file_gives_all_its_frames_or_says_what_it_needs() {
 
 #[test]
 fn without_ffmpeg() {
-    crate::again("zoo::every_good_file_gives_all_its_frames_or_says_what_it_needs", &[("LIKEBUT_FFMPEG", "off".as_ref())]);
+    crate::again(
+        "zoo::every_good_file_gives_all_its_frames_or_says_what_it_needs",
+        &[("LIKEBUT_FFMPEG", "off".as_ref())],
+    );
     crate::again("zoo::broken_files_say_what_is_wrong", &[("LIKEBUT_FFMPEG", "off".as_ref())]);
 }
 
@@ -85,10 +98,16 @@ fn animations_are_exact() {
     for (name, with_alpha) in [("anim.apng", false), ("anim.gif", true)] {
         let file = media::open(&zoo.join("ok").join(name), &limits()).unwrap();
         let all: Vec<usize> = (0..file.info().frames).collect();
-        let got: Vec<String> = file.frames(&all).unwrap().frames.iter().map(|f| {
-            let bgra: Vec<u8> = f.rgb.chunks(3).flat_map(|p| [p[2], p[1], p[0], 255]).collect();
-            if with_alpha { md5([&bgra[..]]) } else { md5([&f.rgb[..]]) }
-        }).collect();
+        let got: Vec<String> = file
+            .frames(&all)
+            .unwrap()
+            .frames
+            .iter()
+            .map(|f| {
+                let bgra: Vec<u8> = f.rgb.chunks(3).flat_map(|p| [p[2], p[1], p[0], 255]).collect();
+                if with_alpha { md5([&bgra[..]]) } else { md5([&f.rgb[..]]) }
+            })
+            .collect();
         assert_eq!(got, digests(&zoo, name), "{name}");
     }
 }
@@ -123,7 +142,8 @@ fn times_follow_the_clip_where_the_rate_varies() {
         n.parse::<f64>().unwrap() / d.parse::<f64>().unwrap()
     };
     let lines = text.lines().filter(|l| !l.starts_with('#'));
-    let truth: Vec<f64> = lines.map(|l| l.split(',').nth(2).unwrap().trim().parse::<f64>().unwrap() * timebase).collect();
+    let truth: Vec<f64> =
+        lines.map(|l| l.split(',').nth(2).unwrap().trim().parse::<f64>().unwrap() * timebase).collect();
     assert_eq!(file.times_secs().len(), truth.len());
     for (got, want) in file.times_secs().iter().zip(&truth) {
         assert!((got - want).abs() < 1e-3, "{:?} {truth:?}", file.times_secs());
@@ -145,12 +165,16 @@ fn our_colours_are_ffmpegs_colours() {
         let ours = file.frames(&[3]).unwrap().frames.remove(0);
         let filter = format!("select=eq(n\\,3),scale={w}:{h}:flags=lanczos+accurate_rnd+full_chroma_int");
         let out = std::process::Command::new(&ffmpeg)
-            .args(["-v", "error", "-i"]).arg(&path)
+            .args(["-v", "error", "-i"])
+            .arg(&path)
             .args(["-vf", &filter, "-frames:v", "1", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"])
-            .output().unwrap();
+            .output()
+            .unwrap();
         let theirs = media::Frame { width: w, height: h, rgb: out.stdout };
         let db = psnr(&ours, &theirs);
-        let mean = |f: &media::Frame, c: usize| f.rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v)).sum::<f64>() / (w * h) as f64;
+        let mean = |f: &media::Frame, c: usize| {
+            f.rgb.iter().skip(c).step_by(3).map(|v| f64::from(*v)).sum::<f64>() / (w * h) as f64
+        };
         for c in 0..3 {
             assert!((mean(&ours, c) - mean(&theirs, c)).abs() < 1.0, "{} channel {c}", path.display());
         }
@@ -209,7 +233,9 @@ fn hostile_mp4s_end_in_frames_or_a_reason() {
         let start = std::time::Instant::now();
         let result = media::open(&path, &limits()).and_then(|m| m.sample(&Sampling::Uniform(3), None).map(|c| (m, c)));
         match result {
-            Ok((m, clip)) => assert!(clip.frames.iter().all(|f| (f.width, f.height) == (m.info().width, m.info().height))),
+            Ok((m, clip)) => {
+                assert!(clip.frames.iter().all(|f| (f.width, f.height) == (m.info().width, m.info().height)))
+            }
             Err(e) => assert!(
                 matches!(e.code(), "not_media" | "corrupt" | "unsupported" | "needs_ffmpeg"),
                 "{}: {} {e}",
