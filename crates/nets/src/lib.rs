@@ -1,1 +1,18 @@
 //! Here are frames or words, give me features.
+//!
+//! The only crate that turns the world into numbers: a [`view`] makes frames into pixels, [`words`]
+//! makes text into ids, and a backbone makes both into features of one space.
+//! What it does not know: what a method does with the features, where they are kept, who asks.
+
+pub mod blip2;
+pub mod layers;
+pub mod view;
+pub mod weights;
+pub mod words;
+
+pub use burn::tensor::Device;
+
+/// The device that is always there: the CPU.
+pub fn cpu() -> Device {
+    Device::flex()
+}

@@ -1,0 +1,172 @@
+//! What every method must obey, run over [`METHODS`](crate::METHODS) with tiny random weights: who
+//! adds a line to the list is tested by these without writing a test.
+
+use super::*;
+use media::Frame;
+use nets::blip2;
+use nets::words::vocab_from_texts;
+
+fn model() -> Arc<Model> {
+    let device = nets::cpu();
+    device.seed(3);
+    let vocab = vocab_from_texts(["make the ball red", "a blue cat"].into_iter(), 200);
+    let config = blip2::Config { vocab: vocab.lines().count(), ..blip2::Config::tiny() };
+    let head = imagine::Config { prototypes: 6, top_k: 3, ..imagine::Config::default() };
+    let mut model = Model::new("tiny", "for tests", config, Some(head), vocab, &device).unwrap();
+    // A fresh head changes nothing; a trained one does. Give its last layer something to say.
+    let head = model.imagine.take().unwrap();
+    let [first, last] = head.modulation;
+    let last = nets::layers::Linear { weight: last.weight.map(|w| w.random_like(burn::tensor::Distribution::Normal(0.0, 0.3))), ..last };
+    model.imagine = Some(imagine::Imagine { modulation: [first, last], ..head });
+    Arc::new(model)
+}
+
+fn seen(n: usize) -> Vec<Seen> {
+    let frame = |k: u32| Frame { width: 28, height: 28, rgb: (0..28 * 28 * 3).map(|i: u32| (i.wrapping_mul(k * 7919 + 13) >> 3) as u8).collect() };
+    (0..n as u32).map(|i| Seen { frames: (0..=i % 2).map(|f| frame(3 * i + f)).collect() }).collect()
+}
+
+fn each(check: impl Fn(&dyn Method)) {
+    let model = model();
+    for entry in METHODS {
+        let method = (entry.make)(model.clone()).unwrap();
+        assert_eq!(method.name(), entry.name, "the list and the method disagree about its name");
+        check(method.as_ref());
+    }
+}
+
+fn query(probe: &Probe) -> &Embedding {
+    &probe.terms[0].query
+}
+
+fn gap(a: &Embedding, b: &Embedding) -> f32 {
+    a.values.iter().zip(&b.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn vectors_are_what_the_space_says() {
+    each(|m| {
+        let seen = seen(3);
+        let items = m.embed(&seen.iter().collect::<Vec<_>>()).unwrap();
+        let probes = m.compose(&[Asked::new(&seen[0], "make it red")]).unwrap();
+        for e in items.iter().chain([query(&probes[0])]) {
+            assert_eq!((e.rows(), e.dim), (m.space().rows, m.space().dim), "{}", m.name());
+            let length = e.values.iter().map(|v| v * v).sum::<f32>().sqrt();
+            assert!((length - 1.0).abs() < 1e-4, "{}: length {length}", m.name());
+        }
+        for term in &probes[0].terms {
+            term.space.same_as(m.space()).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_batch_is_its_items_one_by_one_and_the_same_again() {
+    each(|m| {
+        let seen = seen(4);
+        let texts = ["make the ball red", "a cat", "red red red red red", "x"];
+        let asked: Vec<Asked<'_>> = seen.iter().zip(texts).map(|(s, t)| Asked::new(s, t)).collect();
+        let (together, again) = (m.compose(&asked).unwrap(), m.compose(&asked).unwrap());
+        let items = m.embed(&seen.iter().collect::<Vec<_>>()).unwrap();
+        for i in 0..seen.len() {
+            assert_eq!(query(&together[i]).values, query(&again[i]).values, "{}: not the same twice", m.name());
+            let alone = m.compose(&asked[i..=i]).unwrap();
+            assert!(gap(query(&alone[0]), query(&together[i])) < 1e-4, "{}: question {i} depends on its neighbours", m.name());
+            assert!(gap(&m.embed(&[&seen[i]]).unwrap()[0], &items[i]) < 1e-4, "{}: item {i} depends on its neighbours", m.name());
+        }
+        assert!(m.embed(&[]).unwrap().is_empty() && m.compose(&[]).unwrap().is_empty());
+    });
+}
+
+#[test]
+fn wishes_bend_the_probe_and_nothing_else() {
+    each(|m| {
+        let seen = seen(2);
+        let plain = Asked::new(&seen[0], "make it red");
+        let ask = |a: Asked<'_>| blend::compose(m, &[a]).unwrap().remove(0);
+        let (like, words) = (ask(Asked { strength: Some(0.0), ..plain }), ask(Asked { strength: Some(1.0), ..plain }));
+        let own = ask(Asked { strength: Some(0.5), ..plain });
+        assert!(gap(query(&own), query(&ask(plain))) < 1e-5);
+        assert!(gap(query(&like), &m.embed(&[&seen[0]]).unwrap()[0]) < 1e-4);
+        assert!(gap(query(&like), query(&words)) > 1e-3);
+        let not = ask(Asked { not: Some("a cat"), ..plain });
+        assert_eq!(not.terms.len(), 2);
+        assert!((not.expr.eval(&[0.8, 0.2]) - (0.8 - blend::NOT_WEIGHT * 0.2)).abs() < 1e-6);
+    });
+}
+
+#[test]
+fn saving_and_opening_changes_nothing() {
+    let model = model();
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = model.save(dir.path(), false).unwrap();
+    let opened = Model::open(dir.path(), &nets::cpu()).unwrap();
+    assert_eq!(opened.manifest, manifest);
+    let seen = seen(2);
+    let asked = [Asked::new(&seen[1], "make the ball red")];
+    for entry in METHODS {
+        let ask = |m: Arc<Model>| (entry.make)(m).unwrap().compose(&asked).unwrap().remove(0);
+        assert_eq!(query(&ask(model.clone())).values, query(&ask(Arc::new(Model::open(dir.path(), &nets::cpu()).unwrap()))).values);
+    }
+    // A byte of the weights changed: the digest says so before a number is read.
+    let path = dir.path().join("model.safetensors");
+    let mut bytes = std::fs::read(&path).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+    assert!(matches!(Model::open(dir.path(), &nets::cpu()), Err(ModelError::Digest { .. })));
+}
+
+#[test]
+fn without_confidence_the_concrete_feature_stands() {
+    let model = model();
+    let head = model.imagine.clone().unwrap();
+    let [first, last] = head.confidence;
+    let sure = |bias: f32, last: &nets::layers::Linear| imagine::Imagine {
+        confidence: [first.clone(), nets::layers::Linear { bias: last.bias.clone().map(|b| b + bias), ..last.clone() }],
+        ..model.imagine.clone().unwrap()
+    };
+    let device = nets::cpu();
+    let f = burn::tensor::Tensor::<2>::random([3, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+    let m = f.random_like(burn::tensor::Distribution::Normal(0.0, 1.0));
+    let moved = |bias: f32| -> f32 { (sure(bias, &last).modulate(f.clone(), m.clone()).0 - f.clone()).abs().max().into_scalar() };
+    assert!(moved(-60.0) < 1e-6, "confidence near 0 must leave the composed feature alone");
+    assert!(moved(60.0) > 1e-2);
+}
+
+#[test]
+fn the_schema_loss_reaches_the_features() {
+    // Prototypes carry no gradient; if pooling did not either, half of the loss would teach nothing.
+    let device = nets::cpu().autodiff();
+    let config = imagine::Config { prototypes: 6, top_k: 3, ..imagine::Config::default() };
+    let head = imagine::Imagine::new(&config, 8, &device);
+    let random = || burn::tensor::Tensor::<2>::random([4, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device).require_grad();
+    let (reference, words, composed, target) = (random(), random(), random(), random());
+    let features = imagine::Features { reference: reference.clone(), words: words.clone(), composed, target: target.clone() };
+    let losses = imagine::loss(&head, features, None, &config);
+    let grads = losses.schema.backward();
+    for (name, t) in [("reference", reference), ("words", words), ("target", target)] {
+        let size: f32 = t.grad(&grads).map_or(0.0, |g| g.abs().max().into_scalar());
+        assert!(size > 1e-6, "the schema loss does not reach the {name}");
+    }
+}
+
+#[test]
+fn prototypes_follow_keep_their_length_and_refuse_a_batch_of_one() {
+    let device = nets::cpu();
+    device.seed(5);
+    let config = imagine::Config { prototypes: 8, top_k: 2, ..imagine::Config::default() };
+    let v = burn::tensor::Tensor::<2>::random([32, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
+    let mut library = imagine::Prototypes::new(8, 8, &device).begin(v.clone());
+    let before = nets::weights::floats(library.vectors.val());
+    library = library.follow(v.clone().slice([0..1]), &config);
+    assert_eq!(nets::weights::floats(library.vectors.val()), before);
+    for _ in 0..50 {
+        library = library.follow(v.clone(), &config);
+    }
+    let after = nets::weights::floats(library.vectors.val());
+    assert_ne!(after, before);
+    for row in after.chunks_exact(8) {
+        assert!((row.iter().map(|v| v * v).sum::<f32>().sqrt() - 1.0).abs() < 1e-4);
+    }
+    assert!(library.likeness() < 0.6, "the library collapsed: mean cosine {}", library.likeness());
+}

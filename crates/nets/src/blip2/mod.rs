@@ -1,0 +1,126 @@
+//! BLIP-2: a frozen vision transformer, and a Q-Former that reads it together with a text.
+//!
+//! Paper: Li et al. 2023, "BLIP-2: Bootstrapping Language-Image Pre-training with Frozen Image
+//! Encoders and Large Language Models". Reference code: LAVIS (BSD-3-Clause).
+//!
+//! ```text
+//! frames ─▶ Vit ─▶ ln_vision ─▶ (+ frame positions) ─▶ Sight
+//! Sight ───────────▶ QFormer.look ─────▶ vision_proj ─▶ one space ◀─ text_proj ◀─ QFormer.read ◀─ words
+//! Sight and words ─▶ QFormer.compose ──▶ text_proj ───▶ one space
+//! ```
+
+mod config;
+mod qformer;
+mod vit;
+
+pub use config::{Config, PRESETS};
+pub use qformer::{QFormer, Sight, Words};
+pub use vit::Vit;
+
+use crate::layers::{LayerNorm, Linear, normalise};
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor};
+
+/// The whole backbone.
+#[derive(Module, Debug)]
+pub struct Blip2 {
+    /// Frames to tokens.
+    pub vit: Vit,
+    /// Between the vision transformer and the Q-Former; eps 1e-5.
+    pub ln_vision: LayerNorm,
+    /// (F, D): which frame a token is of; absent in the published models.
+    pub frame_positions: Option<Param<Tensor<2>>>,
+    /// Queries and words.
+    pub qformer: QFormer,
+    /// Queries that saw a picture, into the space.
+    pub vision_proj: Linear,
+    /// Words, and queries that heard words, into the space.
+    pub text_proj: Linear,
+}
+
+/// Which frames, of those run through the vision transformer, belong to which item.
+#[derive(Clone, Debug, Default)]
+pub struct Frames {
+    /// For each item the indices of its frames, in time's order; at least one each.
+    pub of: Vec<Vec<usize>>,
+}
+
+impl Blip2 {
+    /// Weights drawn at random.
+    pub fn new(c: &Config, device: &Device) -> Self {
+        let std = |n: usize| (1.0 / n as f64).sqrt();
+        Self {
+            vit: Vit::new(c, device),
+            ln_vision: LayerNorm::new(c.vit_width, 1e-5, device),
+            frame_positions: (c.frame_positions > 0).then(|| {
+                Param::from_tensor(Tensor::random([c.frame_positions, c.vit_width], Distribution::Normal(0.0, 0.2), device))
+            }),
+            qformer: QFormer::new(c, device),
+            vision_proj: Linear::new(c.width, c.embed, std(c.width), device),
+            text_proj: Linear::new(c.width, c.embed, std(c.width), device),
+        }
+    }
+
+    /// pixels (N, 3, S, S) → what one frame shows (N, P + 1, Dv), before frame positions
+    pub fn see(&self, pixels: Tensor<4>) -> Tensor<3> {
+        self.ln_vision.forward(self.vit.forward(pixels))
+    }
+
+    /// Puts the frames of each item one after the other: tokens (N, P + 1, Dv) → (B, F·(P+1), Dv).
+    pub fn sight(&self, tokens: Tensor<3>, frames: &Frames) -> Sight {
+        let [n, t, d] = tokens.dims();
+        let device = tokens.device();
+        let b = frames.of.len();
+        let most = frames.of.iter().map(Vec::len).max().unwrap_or(1).max(1);
+        let lens = frames.of.iter().map(|f| f.len().max(1) * t).collect();
+        let plain = most == 1 && n == b && frames.of.iter().enumerate().all(|(i, f)| f == &[i]);
+        let mut x = if plain {
+            tokens
+        } else {
+            // Short items repeat their last frame; what is repeated is not seen (`lens`).
+            let pick: Vec<i32> = frames
+                .of
+                .iter()
+                .flat_map(|f| (0..most).map(|i| f.get(i).or(f.last()).copied().unwrap_or(0) as i32))
+                .collect();
+            let pick = Tensor::<1, Int>::from_data(pick.as_slice(), &device);
+            tokens.select(0, pick) // (B·F, P + 1, Dv)
+        };
+        if let Some(positions) = &self.frame_positions {
+            let known = positions.dims()[0];
+            let which: Vec<i32> = (0..b).flat_map(|_| (0..most).map(|i| i.min(known - 1) as i32)).collect();
+            let which = Tensor::<1, Int>::from_data(which.as_slice(), &device);
+            x = x + positions.val().select(0, which).reshape([b * most, 1, d]);
+        }
+        Sight { tokens: x.reshape([b, most * t, d]), lens }
+    }
+
+    /// What each item shows: unit vectors of its queries (B, Q, E).
+    pub fn image_tokens(&self, sight: &Sight) -> Tensor<3> {
+        normalise(self.vision_proj.forward(self.qformer.look(sight)))
+    }
+
+    /// What each text says: one unit vector (B, E), from its first token.
+    pub fn text(&self, words: &Words) -> Tensor<2> {
+        let x = self.qformer.read(words);
+        let [b, _, d] = x.dims();
+        normalise(self.text_proj.forward(x.slice([0..b, 0..1, 0..d]).reshape([b, d])))
+    }
+
+    /// Queries that saw a picture and heard words: unit vectors (B, Q, E).
+    pub fn composed_tokens(&self, sight: &Sight, words: &Words) -> Tensor<3> {
+        let x = self.qformer.compose(sight, words);
+        let [b, _, d] = x.dims();
+        let q = self.qformer.query_tokens.dims()[1];
+        normalise(self.text_proj.forward(x.slice([0..b, 0..q, 0..d])))
+    }
+}
+
+/// The mean over an item's token vectors (B, Q, E) → (B, E); not normalised again.
+pub fn pool(tokens: Tensor<3>) -> Tensor<2> {
+    let [b, _, e] = tokens.dims();
+    tokens.mean_dim(1).reshape([b, e])
+}
+
+#[cfg(test)]
+mod tests;

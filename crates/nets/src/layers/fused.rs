@@ -1,0 +1,201 @@
+//! One door between burn's tensors and [`kernels`](super::kernels): an operation of three inputs
+//! with a gradient of our own.
+//!
+//! Every fused layer is a function of at most three tensors (input, weight, bias; or query, key,
+//! value), so one extension operation serves them all.
+//! On the CPU device it runs the kernels; on any other device the layers use burn's own operations.
+
+use super::kernels::{self, AttentionShape};
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{DType, Device, Shape, Tensor};
+use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy};
+use burn_autodiff::grads::Gradients;
+use burn_autodiff::ops::{Backward, Ops, OpsKind};
+use burn_flex::FlexTensor;
+use std::sync::Arc;
+
+/// What the three inputs mean.
+#[derive(Clone, Debug)]
+pub enum Op {
+    /// x (…, K), w (K, N), b (N) → (…, N).
+    Linear,
+    /// x (…, D), gamma (D), beta (D) → (…, D).
+    LayerNorm {
+        /// Added to the variance.
+        eps: f32,
+    },
+    /// x → x · Φ(x); the other two inputs are not read.
+    Gelu,
+    /// q (B, Q, D), k (B, K, D), v (B, K, D) → (B, Q, D).
+    Attention {
+        /// Heads.
+        heads: usize,
+        /// Keys seen by each item of the batch; all where absent.
+        valid: Option<Arc<Vec<usize>>>,
+    },
+}
+
+/// Backends that know the fused operation.
+#[backend_extension(Flex, Autodiff)]
+pub trait Fused: Backend {
+    /// The operation itself.
+    fn fused(a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>, op: Op) -> FloatTensor<Self>;
+
+    /// The gradients of its three inputs.
+    fn fused_grad(
+        a: FloatTensor<Self>,
+        b: FloatTensor<Self>,
+        c: FloatTensor<Self>,
+        grad: FloatTensor<Self>,
+        op: Op,
+        wanted: [bool; 3],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>);
+}
+
+/// Whether tensors on this device take the fused path.
+pub fn runs_on(device: &Device) -> bool {
+    matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// The fused operation on burn's tensors; the output has the rank of the first input.
+pub fn apply<const A: usize, const B: usize, const C: usize>(a: Tensor<A>, b: Tensor<B>, c: Tensor<C>, op: Op) -> Tensor<A> {
+    Tensor::from_dispatch(<Dispatch as Fused>::fused(a.into_dispatch(), b.into_dispatch(), c.into_dispatch(), op))
+}
+
+fn read(t: &FlexTensor) -> &[f32] {
+    t.storage::<f32>()
+}
+
+fn dims(t: &FlexTensor) -> Vec<usize> {
+    t.shape().iter().copied().collect()
+}
+
+/// A tensor of this shape, filled by `fill`, which sees zeros.
+fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
+    let mut t = FlexTensor::zeros(Shape::from(shape.to_vec()), DType::F32);
+    fill(t.storage_mut::<f32>());
+    t
+}
+
+fn attention_shape(q: &FlexTensor, k: &FlexTensor, heads: usize) -> AttentionShape {
+    let (q, k) = (dims(q), dims(k));
+    AttentionShape { batch: q[0], queries: q[1], keys: k[1], width: q[2], heads }
+}
+
+impl Fused for Flex {
+    fn fused(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: Op) -> FlexTensor {
+        let (a, b, c) = (a.to_contiguous(), b.to_contiguous(), c.to_contiguous());
+        let mut shape = dims(&a);
+        match op {
+            Op::Linear => {
+                let (k, n) = (dims(&b)[0], dims(&b)[1]);
+                let m = read(&a).len() / k.max(1);
+                *shape.last_mut().expect("a linear layer's input has an axis") = n;
+                filled(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, m, k, n))
+            }
+            Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
+            Op::Gelu => filled(&shape, |y| kernels::gelu(read(&a), y)),
+            Op::Attention { heads, valid } => {
+                let s = attention_shape(&a, &b, heads);
+                let seen = |i: usize| valid.as_ref().map_or(s.keys, |v| v[i]);
+                filled(&shape, |y| kernels::attention(s, &seen, read(&a), read(&b), read(&c), y))
+            }
+        }
+    }
+
+    fn fused_grad(
+        a: FlexTensor,
+        b: FlexTensor,
+        c: FlexTensor,
+        grad: FlexTensor,
+        op: Op,
+        wanted: [bool; 3],
+    ) -> (FlexTensor, FlexTensor, FlexTensor) {
+        let (a, b, c, grad) = (a.to_contiguous(), b.to_contiguous(), c.to_contiguous(), grad.to_contiguous());
+        let zeros = |t: &FlexTensor, wanted: bool| {
+            if wanted { filled(&dims(t), |_| ()) } else { FlexTensor::zeros(Shape::from(vec![0]), DType::F32) }
+        };
+        match op {
+            Op::Linear => {
+                let (k, n) = (dims(&b)[0], dims(&b)[1]);
+                let m = read(&a).len() / k.max(1);
+                let weights = wanted[1] || wanted[2];
+                let (mut da, mut db, mut dc) = (zeros(&a, wanted[0]), zeros(&b, weights), zeros(&c, weights));
+                let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>(), dc.storage_mut::<f32>());
+                kernels::linear_grad(read(&a), read(&b), read(&grad), out, m, k, n);
+                (da, db, dc)
+            }
+            Op::LayerNorm { eps } => {
+                let (mut da, mut db, mut dc) = (zeros(&a, true), zeros(&b, true), zeros(&c, true));
+                kernels::layer_norm_grad(
+                    read(&a),
+                    read(&b),
+                    eps,
+                    read(&grad),
+                    da.storage_mut::<f32>(),
+                    db.storage_mut::<f32>(),
+                    dc.storage_mut::<f32>(),
+                );
+                (da, db, dc)
+            }
+            Op::Gelu => {
+                let mut da = zeros(&a, true);
+                kernels::gelu_grad(read(&a), read(&grad), da.storage_mut::<f32>());
+                (da, zeros(&b, true), zeros(&c, true))
+            }
+            Op::Attention { heads, valid } => {
+                let s = attention_shape(&a, &b, heads);
+                let seen = |i: usize| valid.as_ref().map_or(s.keys, |v| v[i]);
+                let (mut da, mut db, mut dc) = (zeros(&a, true), zeros(&b, true), zeros(&c, true));
+                let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>(), dc.storage_mut::<f32>());
+                kernels::attention_grad(s, &seen, (read(&a), read(&b), read(&c)), read(&grad), out);
+                (da, db, dc)
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct FusedBackward;
+
+impl<B: Fused> Backward<B, 3> for FusedBackward {
+    type State = (FloatTensor<B>, FloatTensor<B>, FloatTensor<B>, Op);
+
+    fn backward(self, ops: Ops<Self::State, 3>, grads: &mut Gradients, _checkpointer: &mut Checkpointer) {
+        let (a, b, c, op) = ops.state;
+        let grad = grads.consume::<B>(&ops.node);
+        let wanted = ops.parents.each_ref().map(Option::is_some);
+        let (da, db, dc) = B::fused_grad(a, b, c, grad, op, wanted);
+        for (node, d) in ops.parents.into_iter().zip([da, db, dc]) {
+            if let Some(node) = node {
+                grads.register::<B>(node.id, d);
+            }
+        }
+    }
+}
+
+impl<B: Fused, S: CheckpointStrategy> Fused for Autodiff<B, S> {
+    fn fused(a: FloatTensor<Self>, b: FloatTensor<Self>, c: FloatTensor<Self>, op: Op) -> FloatTensor<Self> {
+        let prep = FusedBackward.prepare::<S>([a.node(), b.node(), c.node()]).compute_bound();
+        let (pa, pb, pc) = (a.into_primitive(), b.into_primitive(), c.into_primitive());
+        match prep.stateful() {
+            OpsKind::Tracked(prep) => {
+                let out = B::fused(pa.clone(), pb.clone(), pc.clone(), op.clone());
+                prep.finish((pa, pb, pc, op), out)
+            }
+            OpsKind::UnTracked(prep) => prep.finish(B::fused(pa, pb, pc, op)),
+        }
+    }
+
+    fn fused_grad(
+        _a: FloatTensor<Self>,
+        _b: FloatTensor<Self>,
+        _c: FloatTensor<Self>,
+        _grad: FloatTensor<Self>,
+        _op: Op,
+        _wanted: [bool; 3],
+    ) -> (FloatTensor<Self>, FloatTensor<Self>, FloatTensor<Self>) {
+        unreachable!("fused operations have first-order gradients only; the backward pass runs on the inner backend")
+    }
+}

@@ -1,0 +1,108 @@
+//! Linear, layer norm, GELU, attention: written once, used by every backbone.
+//!
+//! A model file says what a network *is*; how fast its parts run is decided here.
+//! On the CPU each layer is one fused operation with a hand-written gradient
+//! ([`fused`]); elsewhere it is burn's own.
+
+pub mod fused;
+pub mod kernels;
+mod plain;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Distribution, Tensor};
+use fused::Op;
+use std::sync::Arc;
+
+/// `y = x · w + b`.
+#[derive(Module, Debug)]
+pub struct Linear {
+    /// (in, out): burn's layout; PyTorch's is the transpose.
+    pub weight: Param<Tensor<2>>,
+    /// (out)
+    pub bias: Param<Tensor<1>>,
+}
+
+impl Linear {
+    /// Weights drawn from N(0, std), bias zero.
+    pub fn new(inputs: usize, outputs: usize, std: f64, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::random([inputs, outputs], Distribution::Normal(0.0, std), device)),
+            bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+        }
+    }
+
+    /// x (B, T, in) → (B, T, out)
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        linear(x, self.weight.val(), self.bias.val())
+    }
+}
+
+/// x (…, in), w (in, out), b (out) → (…, out)
+pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Tensor<1>) -> Tensor<D> {
+    if fused::runs_on(&x.device()) {
+        fused::apply(x, w, b, Op::Linear)
+    } else {
+        plain::linear(x, w, b)
+    }
+}
+
+/// Layer norm over the last axis.
+#[derive(Module, Debug)]
+pub struct LayerNorm {
+    /// Scale (D)
+    pub gamma: Param<Tensor<1>>,
+    /// Shift (D)
+    pub beta: Param<Tensor<1>>,
+    /// Added to the variance: 1e-6 in EVA's ViT, 1e-5 in `ln_vision`, 1e-12 in BERT.
+    #[module(skip)]
+    pub eps: f64,
+}
+
+impl LayerNorm {
+    /// The identity scale and shift.
+    pub fn new(width: usize, eps: f64, device: &Device) -> Self {
+        Self {
+            gamma: Param::from_tensor(Tensor::ones([width], device)),
+            beta: Param::from_tensor(Tensor::zeros([width], device)),
+            eps,
+        }
+    }
+
+    /// x (…, D) → (…, D)
+    pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
+        if fused::runs_on(&x.device()) {
+            return fused::apply(x, self.gamma.val(), self.beta.val(), Op::LayerNorm { eps: self.eps as f32 });
+        }
+        plain::layer_norm(x, self.gamma.val(), self.beta.val(), self.eps)
+    }
+}
+
+/// Exact GELU.
+pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let device = x.device();
+    if fused::runs_on(&device) {
+        let none = || Tensor::<1>::zeros([1], &device);
+        fused::apply(x, none(), none(), Op::Gelu)
+    } else {
+        plain::gelu(x)
+    }
+}
+
+/// Multi-head attention without its projections: q (B, Q, D), k and v (B, K, D) → (B, Q, D).
+/// Of item `b` only the first `valid[b]` keys are seen; all where `valid` is absent.
+pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: Option<Arc<Vec<usize>>>) -> Tensor<3> {
+    let device = q.device();
+    if fused::runs_on(&device) {
+        return fused::apply(q, k, v, Op::Attention { heads, valid });
+    }
+    plain::attention(q, k, v, heads, valid.as_deref().map(Vec::as_slice))
+}
+
+/// Scales each last-axis vector to length one.
+pub fn normalise<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let length = (x.clone() * x.clone()).sum_dim(D - 1).sqrt().clamp_min(1e-12);
+    x / length
+}
+
+#[cfg(test)]
+mod tests;

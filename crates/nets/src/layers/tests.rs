@@ -1,0 +1,78 @@
+//! Every fused layer against burn's own operations, values and gradients, over odd shapes.
+
+use super::*;
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn random<const D: usize>(shape: [usize; D]) -> Tensor<D> {
+    Tensor::random(shape, Distribution::Normal(0.0, 1.0), &device()).require_grad()
+}
+
+fn close<const D: usize>(what: &str, a: Tensor<D>, b: Tensor<D>) {
+    let scale = b.clone().abs().max().into_scalar::<f32>().max(1.0);
+    let worst = (a - b).abs().max().into_scalar::<f32>();
+    assert!(worst <= 2e-5 * scale, "{what}: off by {worst} of {scale}");
+}
+
+/// Runs both versions on the same inputs and compares outputs and all gradients.
+fn twins<const A: usize, const B: usize, const C: usize>(
+    what: &str,
+    inputs: (Tensor<A>, Tensor<B>, Tensor<C>),
+    fused: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<A>,
+    plain: impl Fn(Tensor<A>, Tensor<B>, Tensor<C>) -> Tensor<A>,
+) {
+    let (a, b, c) = inputs;
+    let (x, y) = (fused(a.clone(), b.clone(), c.clone()), plain(a.clone(), b.clone(), c.clone()));
+    // A weighting that makes every output count differently.
+    let w = Tensor::<A>::random(x.dims(), Distribution::Normal(0.0, 1.0), &device());
+    let (gx, gy) = ((x.clone() * w.clone()).sum().backward(), (y.clone() * w).sum().backward());
+    close(what, x.inner(), y.inner());
+    close(what, a.grad(&gx).expect("gradient of a"), a.grad(&gy).expect("gradient of a"));
+    if let Some(want) = b.grad(&gy) {
+        close(what, b.grad(&gx).expect("gradient of b"), want);
+        close(what, c.grad(&gx).expect("gradient of c"), c.grad(&gy).expect("gradient of c"));
+    }
+}
+
+#[test]
+fn linear_is_burns() {
+    for (b, t, k, n) in [(1, 1, 1, 1), (2, 3, 5, 7), (3, 17, 192, 65), (2, 65, 64, 256)] {
+        twins("linear", (random([b, t, k]), random([k, n]), random([n])), linear, plain::linear);
+    }
+}
+
+#[test]
+fn layer_norm_is_burns() {
+    for (b, t, d) in [(1, 1, 2), (2, 3, 5), (3, 17, 192), (4, 65, 64), (2, 300, 48)] {
+        twins(
+            "layer norm",
+            (random([b, t, d]), random([d]), random([d])),
+            |x, g, b| fused::apply(x, g, b, Op::LayerNorm { eps: 1e-6 }),
+            |x, g, b| plain::layer_norm(x, g, b, 1e-6),
+        );
+    }
+}
+
+#[test]
+fn gelu_is_burns() {
+    for n in [1, 7, 100_003] {
+        twins("gelu", (random([1, 1, n]), random([1]), random([1])), |x, _, _| gelu(x), |x, _, _| plain::gelu(x));
+    }
+}
+
+#[test]
+fn attention_is_burns() {
+    for (b, q, k, d, heads) in [(1, 1, 1, 4, 1), (2, 3, 5, 8, 2), (3, 17, 33, 192, 3), (2, 65, 65, 64, 4)] {
+        for masked in [false, true] {
+            let valid: Option<Vec<usize>> = masked.then(|| (0..b).map(|i| 1 + (i * 7) % k).collect());
+            twins(
+                "attention",
+                (random([b, q, d]), random([b, k, d]), random([b, k, d])),
+                |q, k, v| attention(q, k, v, heads, valid.clone().map(Arc::new)),
+                |q, k, v| plain::attention(q, k, v, heads, valid.as_deref()),
+            );
+        }
+    }
+}

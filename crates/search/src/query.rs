@@ -1,0 +1,95 @@
+//! The second river: a question becomes a probe, a probe finds hits.
+
+use crate::{Engine, SearchError};
+use domain::{Hit, ItemId, MediaRef, Query};
+use library::{Filter, Item};
+use media::Limits;
+use methods::{Asked, Seen, blend};
+use std::time::{Duration, Instant};
+
+/// What came back for one question.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// Best first.
+    pub hits: Vec<Found>,
+    /// How many items could have been an answer.
+    pub of: usize,
+    /// Reading and seeing the reference.
+    pub decode: Duration,
+    /// Making the probe.
+    pub encode: Duration,
+    /// Finding the hits.
+    pub search: Duration,
+}
+
+/// A hit together with its item.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// Item, score, parts.
+    pub hit: Hit,
+    /// What is kept of it.
+    pub item: Item,
+}
+
+/// What the method sees of a piece of media.
+pub fn see(engine: &Engine, media: &MediaRef, limits: &Limits) -> Result<Seen, SearchError> {
+    let manifest = &engine.method.model().manifest;
+    let fail = |source: media::Error| SearchError::Reference { path: media.to_string(), source };
+    let clip = media::open(&media.path, limits).and_then(|m| m.sample(&manifest.sampling, media.span)).map_err(fail)?;
+    Ok(Seen { frames: clip.frames.iter().map(|f| manifest.view.look(f)).collect() })
+}
+
+/// Answers one question. Where the reference is itself an item of the library, it is left out of the
+/// answers.
+pub fn find(engine: &Engine, query: &Query, limit: usize, limits: &Limits) -> Result<Answer, SearchError> {
+    // The picture alone needs no words; every other method does.
+    if engine.method.name() != "picture" {
+        query.check()?;
+    }
+    let began = Instant::now();
+    let seen = see(engine, &query.reference, limits)?;
+    let decode = began.elapsed();
+    let asked = Asked { reference: &seen, words: &query.words, not: query.not.as_deref(), strength: query.strength };
+    let probes = blend::compose(engine.method.as_ref(), &[asked])?;
+    let encode = began.elapsed() - decode;
+    let path = query.reference.path.canonicalize().unwrap_or_else(|_| query.reference.path.clone());
+    let exclude = match query.reference.span {
+        None => engine.library.ids_at(&path)?,
+        Some(_) => Vec::new(),
+    };
+    let filter = Filter { exclude: &exclude, ..Filter::default() };
+    let mut hits = Vec::new();
+    for probe in &probes {
+        for hit in engine.library.nearest(probe, limit, &filter)? {
+            if let Some(item) = engine.library.item(hit.item)? {
+                hits.push(Found { hit, item });
+            }
+        }
+    }
+    let search = began.elapsed() - decode - encode;
+    Ok(Answer { hits, of: engine.library.len()? - exclude.len(), decode, encode, search })
+}
+
+/// Answers many questions whose references are already items of the library: what evaluation asks.
+///
+/// Each question is a reference item with what the method saw of it, and words. Returns the hits of
+/// each, best first; the reference is left out where `drop_reference` says so.
+pub fn find_batch(
+    engine: &Engine,
+    questions: &[(ItemId, &Seen, &str)],
+    limit: usize,
+    drop_reference: bool,
+) -> Result<Vec<Vec<Hit>>, SearchError> {
+    const TOGETHER: usize = 64;
+    let mut out = Vec::with_capacity(questions.len());
+    for chunk in questions.chunks(TOGETHER) {
+        let asked: Vec<Asked<'_>> = chunk.iter().map(|(_, seen, words)| Asked::new(seen, words)).collect();
+        let probes = blend::compose(engine.method.as_ref(), &asked)?;
+        for (probe, (id, _, _)) in probes.iter().zip(chunk) {
+            let own = [*id];
+            let exclude: &[ItemId] = if drop_reference { &own } else { &[] };
+            out.push(engine.library.nearest(probe, limit, &Filter { exclude, ..Filter::default() })?);
+        }
+    }
+    Ok(out)
+}

@@ -1,0 +1,96 @@
+//! What a training run learns from: scenes, drawn into memory and seen through the view.
+
+use domain::{Sampling, Split};
+use methods::Seen;
+use nets::view::View;
+use rayon::prelude::*;
+use scenes::{Named, Set};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The size at which scenes are drawn for training; files are drawn larger, and both are then
+/// resized by the view.
+const DRAWN: (u32, u32) = (224, 168);
+
+/// The scenes of one split, as the network will see them.
+pub struct Drawn {
+    /// The items, in the set's order.
+    pub items: Vec<Named>,
+    /// What each shows, item by item.
+    pub seen: Vec<Seen>,
+    /// Where each name stands.
+    pub index: HashMap<String, usize>,
+}
+
+impl Drawn {
+    /// Draws the items of one split: the frames that the sampling rule would take from the file,
+    /// resized by the view. `tell(done, total)` is called now and then.
+    pub fn new(set: &Set, split: Split, view: &View, sampling: Sampling, tell: &(dyn Fn(usize, usize) + Sync)) -> Self {
+        let items: Vec<Named> = set.items.iter().filter(|i| i.split == split).cloned().collect();
+        let done = AtomicUsize::new(0);
+        let total = items.len();
+        let seen = items
+            .par_iter()
+            .map(|item| {
+                let seen = see(&item.scene, view, sampling);
+                let n = done.fetch_add(1, Ordering::Relaxed) + 1;
+                if n.is_multiple_of(256) || n == total {
+                    tell(n, total);
+                }
+                seen
+            })
+            .collect();
+        let index = items.iter().enumerate().map(|(i, n)| (n.name.clone(), i)).collect();
+        Self { items, seen, index }
+    }
+}
+
+fn see(scene: &scenes::Scene, view: &View, sampling: Sampling) -> Seen {
+    let (len, fps) = (scene.frames(), scene.fps());
+    let at = |i: usize| view.look(&scenes::draw(scene, i as f32 / fps, DRAWN.0, DRAWN.1));
+    Seen { frames: sampling.indices(len, f64::from(fps)).into_iter().map(at).collect() }
+}
+
+/// A small generator of random numbers that is the same everywhere (SplitMix64).
+#[derive(Clone, Debug)]
+pub struct Rng(pub u64);
+
+impl Rng {
+    /// One stream per purpose and step, so that a resumed run draws what it would have drawn.
+    pub fn stream(seed: u64, purpose: u64, step: u64) -> Self {
+        let mut rng = Self(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ step.wrapping_mul(0xD1B5_4A32_D192_ED03));
+        rng.next();
+        rng
+    }
+
+    /// 64 random bits.
+    #[allow(clippy::should_implement_trait)]
+    pub fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Below `n`.
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n.max(1) as u64) as usize
+    }
+
+    /// Into random order.
+    pub fn shuffle<T>(&mut self, list: &mut [T]) {
+        for i in (1..list.len()).rev() {
+            list.swap(i, self.below(i + 1));
+        }
+    }
+}
+
+/// Which groups a step takes: each epoch goes once through all groups, in its own order.
+pub fn groups_at(step: usize, per_step: usize, groups: usize, seed: u64) -> Vec<usize> {
+    let per_epoch = (groups / per_step).max(1);
+    let (epoch, within) = (step / per_epoch, step % per_epoch);
+    let mut order: Vec<usize> = (0..groups).collect();
+    Rng::stream(seed, 1, epoch as u64).shuffle(&mut order);
+    order.into_iter().skip(within * per_step).take(per_step).collect()
+}

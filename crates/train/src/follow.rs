@@ -1,0 +1,147 @@
+//! A recipe, followed from world to weights.
+
+use crate::data::Drawn;
+use crate::imagine::{self, Compose, Tokens, questions};
+use crate::pretrain::{self, Pretrain, families};
+use crate::run::{Ended, Plan, Progress, TrainError, train};
+use crate::{Recipe, Stage};
+use domain::{Digest, Split};
+use methods::Model;
+use methods::imagine::Imagine;
+use nets::words::vocab_from_texts;
+use scenes::World;
+use std::path::Path;
+use std::sync::Mutex;
+
+/// Where everything of a run lies.
+pub struct Run<'a> {
+    /// Checkpoints, journals, models.
+    pub dir: &'a Path,
+    /// Stop after this stage.
+    pub until: Stage,
+    /// Updates between two checkpoints.
+    pub checkpoint_every: usize,
+    /// Updates between two looks at the validation split.
+    pub validate_every: usize,
+}
+
+/// Follows a recipe; what is already done in the folder is not done again.
+///
+/// Leaves `pretrained/` and `model/`, two model folders, in the run's folder.
+pub fn follow(
+    recipe: &Recipe,
+    run: &Run<'_>,
+    tell: &mut (dyn FnMut(Progress) + Send),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Ended, TrainError> {
+    let config = recipe.config()?;
+    let cpu = nets::cpu();
+    let device = cpu.clone().autodiff();
+    device.seed(recipe.seed);
+    cpu.seed(recipe.seed);
+    let fingerprint = fingerprint(recipe)?;
+
+    let world = World { seed: recipe.world.seed, train: recipe.world.train, val: recipe.world.val, ..World::shipped() };
+    let set = scenes::build(&world);
+    let learnt = || set.items.iter().filter(|i| i.split == Split::Train);
+    let texts: Vec<String> = learnt()
+        .flat_map(|i| i.scene.captions(recipe.seed, 4))
+        .chain(set.triplets.iter().filter(|t| t.split == Some(Split::Train)).map(|t| t.text.clone()))
+        .collect();
+    let vocab = vocab_from_texts(texts.iter().map(String::as_str), config.vocab);
+    let mut model = Model::new(&recipe.name, &recipe.about, config.clone(), None, vocab.clone(), &cpu)?;
+
+    let shared = Mutex::new(tell);
+    let report = |stage: &'static str, done: usize, total: usize, line: String| {
+        if let Ok(mut tell) = shared.lock() {
+            tell(Progress { stage, done: done.min(total), total, line });
+        }
+    };
+    let draw = |split: Split| {
+        Drawn::new(&set, split, &model.manifest.view, model.manifest.sampling, &|d, t| report("draw", d, t, split.to_string()))
+    };
+    let (learn, val) = (draw(Split::Train), draw(Split::Val));
+    let ranges = families(&learn);
+
+    // First stage: captions.
+    let pretrained = run.dir.join("pretrained");
+    let s = &recipe.pretrain;
+    let task = Pretrain {
+        settings: s,
+        model: &model,
+        train: &learn,
+        val: &val,
+        families: ranges.clone(),
+        seed: recipe.seed,
+        device: device.clone(),
+    };
+    let backbone = nets::blip2::Blip2::new(&config, &device);
+    let net = pretrain::Net::new(backbone, config.width, config.vocab, &device);
+    let plan = Plan {
+        steps: s.steps,
+        rate: s.rate,
+        warmup: s.warmup,
+        decay: s.decay,
+        validate_every: run.validate_every,
+        checkpoint_every: run.checkpoint_every,
+        dir: run.dir,
+    };
+    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut |p| report(p.stage, p.done, p.total, p.line), stop)?;
+    if ended != Ended::Done {
+        return Ok(ended);
+    }
+    let trained = nets::weights::Tensors::of(&net.backbone);
+    model.backbone = trained.fill(model.backbone, &cpu)?;
+    model.manifest.made = made(recipe, "pretrain")?;
+    model.save(&pretrained, true)?;
+    if run.until == Stage::Pretrain {
+        return Ok(Ended::Done);
+    }
+
+    // Second stage: triplets, on tokens that never change.
+    let tokens = |drawn: &Drawn| Tokens::new(&model, drawn, &|d, t| report("encode", d, t, String::new()), &|| stop());
+    let (Some(learn_tokens), Some(val_tokens)) = (tokens(&learn), tokens(&val)) else { return Ok(Ended::Stopped(0)) };
+    let s = &recipe.imagine;
+    let val_ranges = families(&val);
+    let task = Compose {
+        settings: s,
+        model: &model,
+        tokens: &learn_tokens,
+        questions: questions(&set, &learn, &ranges, &model),
+        val_tokens: &val_tokens,
+        val_questions: questions(&set, &val, &val_ranges, &model).into_iter().flatten().collect(),
+        val_items: val.items.len(),
+        seed: recipe.seed,
+        device: device.clone(),
+        head: recipe.head.clone(),
+    };
+    let backbone = trained.fill(nets::blip2::Blip2::new(&config, &device), &device)?;
+    let net = imagine::Net::begin(&task, backbone, Imagine::new(&recipe.head, config.embed, &device));
+    let plan = Plan { steps: s.steps, rate: s.rate, warmup: s.warmup, decay: s.decay, ..plan };
+    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut |p| report(p.stage, p.done, p.total, p.line), stop)?;
+    if ended != Ended::Done {
+        return Ok(ended);
+    }
+    let mut whole = Model::new(&recipe.name, &recipe.about, config.clone(), Some(recipe.head.clone()), vocab, &cpu)?;
+    whole.backbone = nets::weights::Tensors::of(&net.backbone).fill(whole.backbone, &cpu)?;
+    whole.imagine = Some(nets::weights::Tensors::of(&net.imagine).fill(Imagine::new(&recipe.head, config.embed, &cpu), &cpu)?);
+    whole.manifest.made = made(recipe, "imagine")?;
+    whole.save(&run.dir.join("model"), true)?;
+    Ok(Ended::Done)
+}
+
+/// Everything that the result depends on.
+fn fingerprint(recipe: &Recipe) -> Result<String, TrainError> {
+    serde_json::to_string_pretty(recipe).map_err(|e| crate::RecipeError::Wrong(e.to_string()).into())
+}
+
+fn made(recipe: &Recipe, stage: &str) -> Result<serde_json::Value, TrainError> {
+    let text = fingerprint(recipe)?;
+    let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    Ok(serde_json::json!({
+        "stage": stage,
+        "recipe": recipe_value,
+        "recipe_digest": Digest::of(text.as_bytes()),
+        "program": env!("CARGO_PKG_VERSION"),
+    }))
+}

@@ -1,0 +1,175 @@
+//! The loop, top to bottom: a batch, a loss, a step back, an update; now and then a look at the
+//! validation split and a checkpoint.
+
+use crate::{AdamW, Checkpoint, Journal, schedule};
+use burn::module::Module;
+use burn::tensor::Tensor;
+use nets::weights::floats;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// What one batch gives.
+pub struct Step {
+    /// What is minimised.
+    pub total: Tensor<1>,
+    /// What is worth watching, by name.
+    pub marks: Vec<(&'static str, Tensor<1>)>,
+    /// Features that the update after the step needs, such as those that prototypes follow.
+    pub carry: Vec<Tensor<2>>,
+}
+
+/// A stage of training: what is trained, on what, towards what.
+pub trait Task {
+    /// What is trained.
+    type Net: Module;
+    /// Its name in files and on screen.
+    fn name(&self) -> &'static str;
+    /// Whether the parameter of this name is trained by gradient.
+    fn trains(&self, name: &str) -> bool;
+    /// The loss of the batch of this step.
+    fn step(&self, net: &Self::Net, step: usize) -> Step;
+    /// What changes without gradient, after the update.
+    fn after(&self, net: Self::Net, _carry: Vec<Tensor<2>>) -> Self::Net {
+        net
+    }
+    /// Marks on the validation split.
+    fn validate(&self, net: &Self::Net) -> Vec<(&'static str, f32)>;
+}
+
+/// How the loop runs.
+pub struct Plan<'a> {
+    /// Updates in all.
+    pub steps: usize,
+    /// Peak learning rate.
+    pub rate: f64,
+    /// Updates until the peak.
+    pub warmup: usize,
+    /// Weight decay.
+    pub decay: f32,
+    /// Updates between two looks at the validation split; 0 never.
+    pub validate_every: usize,
+    /// Updates between two checkpoints; 0 only at the end.
+    pub checkpoint_every: usize,
+    /// Where checkpoints and the journal go.
+    pub dir: &'a Path,
+}
+
+/// Where a run is.
+#[derive(Clone, Debug)]
+pub struct Progress {
+    /// The stage.
+    pub stage: &'static str,
+    /// Done.
+    pub done: usize,
+    /// Of.
+    pub total: usize,
+    /// A line for people: losses and marks.
+    pub line: String,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// All steps were made.
+    Done,
+    /// Someone asked it to stop; a checkpoint was written after this step.
+    Stopped(usize),
+}
+
+/// A run that could not go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// A file.
+    #[error("cannot write or read {path}: {why}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The checkpoint is of another run.
+    #[error("the checkpoint in {path} is of another run: {why}; train into another folder, or remove it")]
+    OtherRun {
+        /// Where.
+        path: PathBuf,
+        /// What differs.
+        why: String,
+    },
+    /// The loss is no number any more.
+    #[error("the loss of {stage} is {loss} at step {step}: lower the learning rate, or resume from the last checkpoint in {path}")]
+    NotFinite {
+        /// The stage.
+        stage: &'static str,
+        /// The step.
+        step: usize,
+        /// The loss.
+        loss: f32,
+        /// Where the last good state lies.
+        path: PathBuf,
+    },
+    /// Weights.
+    #[error(transparent)]
+    Weights(#[from] nets::weights::WeightsError),
+    /// A model.
+    #[error(transparent)]
+    Model(#[from] methods::ModelError),
+    /// A recipe.
+    #[error(transparent)]
+    Recipe(#[from] crate::RecipeError),
+}
+
+/// Runs a stage from its last checkpoint, or from `net`, to its end or until `stop` says so.
+///
+/// `fingerprint` names everything that the result depends on; a checkpoint with another one is
+/// refused.
+pub fn train<T: Task>(
+    task: &T,
+    mut net: T::Net,
+    plan: &Plan<'_>,
+    fingerprint: &str,
+    tell: &mut dyn FnMut(Progress),
+    stop: &dyn Fn() -> bool,
+) -> Result<(T::Net, Ended), TrainError> {
+    let mut adam = AdamW::new(plan.decay, 1.0);
+    let mut step = 0;
+    let place = Checkpoint::at(plan.dir, task.name());
+    if let Some(saved) = place.read(fingerprint)? {
+        let device = net.devices().pop().unwrap_or_else(|| nets::cpu().autodiff());
+        net = saved.net.fill(net, &device)?;
+        (adam.first, adam.second, adam.steps) = (saved.first, saved.second, saved.step as u64);
+        step = saved.step;
+    }
+    let mut journal = Journal::open(plan.dir, task.name(), step)?;
+    let began = Instant::now();
+    let first = step;
+    while step < plan.steps {
+        if stop() {
+            place.write(step, fingerprint, &net, &adam)?;
+            return Ok((net, Ended::Stopped(step)));
+        }
+        let Step { total, marks, carry } = task.step(&net, step);
+        let loss: f32 = total.clone().into_scalar();
+        if !loss.is_finite() {
+            return Err(TrainError::NotFinite { stage: task.name(), step, loss, path: place.dir().to_owned() });
+        }
+        let grads = total.backward();
+        let rate = plan.rate * schedule::share(step, plan.warmup, plan.steps);
+        let (updated, length) = adam.step(net, &grads, rate as f32, &|n| task.trains(n));
+        net = task.after(updated, carry);
+        step += 1;
+
+        let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", length)];
+        values.extend(marks.into_iter().map(|(n, t)| (n, floats(t)[0])));
+        if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == plan.steps) {
+            values.extend(task.validate(&net));
+        }
+        let secs = began.elapsed().as_secs_f64() / (step - first) as f64;
+        journal.add(step, secs, &values)?;
+        let line = values.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join("  ");
+        tell(Progress { stage: task.name(), done: step, total: plan.steps, line });
+        if (plan.checkpoint_every > 0 && step.is_multiple_of(plan.checkpoint_every)) || step == plan.steps {
+            place.write(step, fingerprint, &net, &adam)?;
+        }
+    }
+    Ok((net, Ended::Done))
+}
