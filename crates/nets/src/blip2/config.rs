@@ -43,8 +43,12 @@ pub struct Config {
 }
 
 /// The named sizes.
-pub const PRESETS: &[(&str, fn() -> Config)] =
-    &[("tiny", Config::tiny), ("toy", Config::toy), ("blip2-coco-364", Config::coco_364), ("blip2-pretrain-224", Config::pretrain_224)];
+pub const PRESETS: &[(&str, fn() -> Config)] = &[
+    ("tiny", Config::tiny),
+    ("toy", Config::toy),
+    ("blip2-coco-364", Config::coco_364),
+    ("blip2-pretrain-224", Config::pretrain_224),
+];
 
 impl Config {
     /// A preset by name.
@@ -140,12 +144,25 @@ impl Config {
         divides("image and patch", self.image, self.patch)?;
         divides("vit_width and vit_heads", self.vit_width, self.vit_heads)?;
         divides("width and heads", self.width, self.heads)?;
-        let sizes = [self.vit_depth, self.vit_mlp, self.layers, self.mlp, self.cross_every, self.queries, self.vocab, self.positions, self.embed];
+        let sizes = [
+            self.vit_depth,
+            self.vit_mlp,
+            self.layers,
+            self.mlp,
+            self.cross_every,
+            self.queries,
+            self.vocab,
+            self.positions,
+            self.embed,
+        ];
         if sizes.contains(&0) {
             return Err("every size except frame_positions must be at least 1".into());
         }
         // The largest published model is far below these; a hostile file must not make us allocate.
-        if self.image > 4096 || self.vocab > 1 << 20 || sizes.iter().chain([&self.vit_width, &self.width]).any(|s| *s > 1 << 20) {
+        if self.image > 4096
+            || self.vocab > 1 << 20
+            || sizes.iter().chain([&self.vit_width, &self.width]).any(|s| *s > 1 << 20)
+        {
             return Err("a size is larger than any known model's".into());
         }
         Ok(())

@@ -53,7 +53,11 @@ impl Blip2 {
             vit: Vit::new(c, device),
             ln_vision: LayerNorm::new(c.vit_width, 1e-5, device),
             frame_positions: (c.frame_positions > 0).then(|| {
-                Param::from_tensor(Tensor::random([c.frame_positions, c.vit_width], Distribution::Normal(0.0, 0.2), device))
+                Param::from_tensor(Tensor::random(
+                    [c.frame_positions, c.vit_width],
+                    Distribution::Normal(0.0, 0.2),
+                    device,
+                ))
             }),
             qformer: QFormer::new(c, device),
             vision_proj: Linear::new(c.width, c.embed, std(c.width), device),

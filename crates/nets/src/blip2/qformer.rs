@@ -96,7 +96,8 @@ impl QFormer {
     /// Weights drawn at random.
     pub fn new(c: &Config, device: &Device) -> Self {
         let d = c.width;
-        let normal = |shape: [usize; 2]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, STD), device));
+        let normal =
+            |shape: [usize; 2]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, STD), device));
         Self {
             query_tokens: Param::from_tensor(Tensor::random([1, c.queries, d], Distribution::Normal(0.0, STD), device)),
             word_embeddings: normal([c.vocab, d]),

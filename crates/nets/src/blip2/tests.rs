@@ -10,7 +10,8 @@ fn tiny() -> (Blip2, Device) {
 
 fn words(rows: &[&[i32]], device: &Device) -> Words {
     let longest = rows.iter().map(|r| r.len()).max().unwrap();
-    let ids: Vec<i32> = rows.iter().flat_map(|r| r.iter().copied().chain(std::iter::repeat_n(0, longest - r.len()))).collect();
+    let ids: Vec<i32> =
+        rows.iter().flat_map(|r| r.iter().copied().chain(std::iter::repeat_n(0, longest - r.len()))).collect();
     Words {
         ids: Tensor::<1, Int>::from_data(ids.as_slice(), device).reshape([rows.len(), longest]),
         lens: rows.iter().map(|r| r.len()).collect(),
@@ -43,7 +44,8 @@ fn a_batch_equals_its_items_and_padding_is_not_seen() {
 fn the_order_of_frames_matters_only_with_positions() {
     let (net, device) = tiny();
     let tokens = net.see(Tensor::<4>::random([2, 3, 28, 28], Distribution::Normal(0.0, 1.0), &device));
-    let seen = |net: &Blip2, of: Vec<usize>| pool(net.image_tokens(&net.sight(tokens.clone(), &Frames { of: vec![of] })));
+    let seen =
+        |net: &Blip2, of: Vec<usize>| pool(net.image_tokens(&net.sight(tokens.clone(), &Frames { of: vec![of] })));
     assert!(gap(seen(&net, vec![0, 1]), seen(&net, vec![1, 0])) > 1e-4);
     let bag = Blip2 { frame_positions: None, ..net };
     assert!(gap(seen(&bag, vec![0, 1]), seen(&bag, vec![1, 0])) < 1e-5);
@@ -59,7 +61,11 @@ fn parameters(c: &Config) -> usize {
     let attention = |seen: usize| 2 * linear(d, d) + 2 * linear(seen, d) + norm(d);
     let feed = linear(d, c.mlp) + linear(c.mlp, d) + norm(d);
     let cross = (0..c.layers).filter(|i| i % c.cross_every == 0).count();
-    let qformer = c.queries * d + (c.vocab + c.positions) * d + norm(d) + c.layers * (attention(d) + 2 * feed) + cross * attention(dv);
+    let qformer = c.queries * d
+        + (c.vocab + c.positions) * d
+        + norm(d)
+        + c.layers * (attention(d) + 2 * feed)
+        + cross * attention(dv);
     vit + norm(dv) + c.frame_positions * dv + qformer + 2 * linear(d, c.embed)
 }
 

@@ -52,7 +52,8 @@ impl Vit {
     pub fn new(c: &Config, device: &Device) -> Self {
         let d = c.vit_width;
         let pixels = 3 * c.patch * c.patch;
-        let normal = |shape: [usize; 3]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 0.02), device));
+        let normal =
+            |shape: [usize; 3]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 0.02), device));
         Self {
             patch_embed: Linear::new(pixels, d, (1.0 / pixels as f64).sqrt(), device),
             cls_token: normal([1, 1, d]),
@@ -97,12 +98,10 @@ impl Block {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let [n, t, d] = x.dims();
         let q_bias = self.q_bias.val();
         let bias = Tensor::cat(vec![q_bias.clone(), q_bias.zeros_like(), self.v_bias.val()], 0);
         let qkv = layers::linear(self.norm1.forward(x.clone()), self.qkv.val(), bias); // (N, T, 3D)
-        let part = |i: usize| qkv.clone().slice([0..n, 0..t, i * d..(i + 1) * d]);
-        let x = x + self.proj.forward(layers::attention(part(0), part(1), part(2), self.heads, None));
+        let x = x + self.proj.forward(layers::self_attention(qkv, self.heads));
         let hidden = layers::gelu(self.fc1.forward(self.norm2.forward(x.clone())));
         x + self.fc2.forward(hidden)
     }

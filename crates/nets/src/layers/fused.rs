@@ -27,6 +27,11 @@ pub enum Op {
     },
     /// x → x · Φ(x); the other two inputs are not read.
     Gelu,
+    /// qkv (B, T, 3D) → (B, T, D); the other two inputs are not read.
+    SelfAttention {
+        /// Heads.
+        heads: usize,
+    },
     /// q (B, Q, D), k (B, K, D), v (B, K, D) → (B, Q, D).
     Attention {
         /// Heads.
@@ -59,7 +64,12 @@ pub fn runs_on(device: &Device) -> bool {
 }
 
 /// The fused operation on burn's tensors; the output has the rank of the first input.
-pub fn apply<const A: usize, const B: usize, const C: usize>(a: Tensor<A>, b: Tensor<B>, c: Tensor<C>, op: Op) -> Tensor<A> {
+pub fn apply<const A: usize, const B: usize, const C: usize>(
+    a: Tensor<A>,
+    b: Tensor<B>,
+    c: Tensor<C>,
+    op: Op,
+) -> Tensor<A> {
     Tensor::from_dispatch(<Dispatch as Fused>::fused(a.into_dispatch(), b.into_dispatch(), c.into_dispatch(), op))
 }
 
@@ -83,6 +93,11 @@ fn attention_shape(q: &FlexTensor, k: &FlexTensor, heads: usize) -> AttentionSha
     AttentionShape { batch: q[0], queries: q[1], keys: k[1], width: q[2], heads }
 }
 
+fn self_shape(qkv: &FlexTensor, heads: usize) -> AttentionShape {
+    let d = dims(qkv);
+    AttentionShape { batch: d[0], queries: d[1], keys: d[1], width: d[2] / 3, heads }
+}
+
 impl Fused for Flex {
     fn fused(a: FlexTensor, b: FlexTensor, c: FlexTensor, op: Op) -> FlexTensor {
         let (a, b, c) = (a.to_contiguous(), b.to_contiguous(), c.to_contiguous());
@@ -96,6 +111,10 @@ impl Fused for Flex {
             }
             Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
             Op::Gelu => filled(&shape, |y| kernels::gelu(read(&a), y)),
+            Op::SelfAttention { heads } => {
+                let s = self_shape(&a, heads);
+                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, read(&a), y))
+            }
             Op::Attention { heads, valid } => {
                 let s = attention_shape(&a, &b, heads);
                 let seen = |i: usize| valid.as_ref().map_or(s.keys, |v| v[i]);
@@ -142,6 +161,11 @@ impl Fused for Flex {
             Op::Gelu => {
                 let mut da = zeros(&a, true);
                 kernels::gelu_grad(read(&a), read(&grad), da.storage_mut::<f32>());
+                (da, zeros(&b, true), zeros(&c, true))
+            }
+            Op::SelfAttention { heads } => {
+                let mut da = zeros(&a, true);
+                kernels::self_attention_grad(self_shape(&a, heads), read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
             Op::Attention { heads, valid } => {

@@ -383,6 +383,13 @@ fn softmax_grad_body<const FMA: bool>(p: &[f32], dp: &mut [f32], cols: usize) {
 at_best_width!(softmax_wide => softmax_body(s: &mut [f32], cols: usize, valid: usize));
 at_best_width!(softmax_grad_wide => softmax_grad_body(p: &[f32], dp: &mut [f32], cols: usize));
 
+/// The scores of one head through the softmax: p (Q, K) from windows on its queries and keys.
+fn weights(p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize) {
+    let (keys, scale) = (k.rows, (q.cols as f32).powf(-0.5));
+    product(p, 0, keys, 0.0, scale, q, k.t(), Parallelism::None);
+    softmax_wide(p, keys, valid.clamp(1, keys));
+}
+
 /// Multi-head attention without the projections: q (B, Q, D), k and v (B, K, D), out (B, Q, D).
 ///
 /// Of item `b` only the first `valid(b)` keys are seen.
@@ -396,18 +403,14 @@ pub fn attention(
 ) {
     let AttentionShape { queries, keys, width, heads, .. } = s;
     let dim = width / heads;
-    let scale = (dim as f32).powf(-0.5);
     out.par_chunks_mut((queries * width).max(1)).enumerate().for_each_init(
         || vec![0.0f32; queries * keys],
         |p, (b, out)| {
             let (q, k, v) = (&q[b * queries * width..], &k[b * keys * width..], &v[b * keys * width..]);
-            for h in 0..heads {
-                let q = Mat::strided(q, h * dim, queries, dim, width);
-                let k = Mat::strided(k, h * dim, keys, dim, width);
-                let v = Mat::strided(v, h * dim, keys, dim, width);
-                product(p, 0, keys, 0.0, scale, q, k.t(), Parallelism::None);
-                softmax_wide(p, keys, valid(b).clamp(1, keys));
-                product(out, h * dim, width, 0.0, 1.0, Mat::dense(p, queries, keys), v, Parallelism::None);
+            for o in (0..heads).map(|h| h * dim) {
+                let at = |x, rows| Mat::strided(x, o, rows, dim, width);
+                weights(p, at(q, queries), at(k, keys), valid(b));
+                product(out, o, width, 0.0, 1.0, Mat::dense(p, queries, keys), at(v, keys), Parallelism::None);
             }
         },
     );
@@ -429,20 +432,61 @@ pub fn attention_grad(
         || (vec![0.0f32; queries * keys], vec![0.0f32; queries * keys]),
         |(p, dp), (b, (dq, (dk, dv)))| {
             let (q, k, v, dout) = (&q[b * nq..], &k[b * nk..], &v[b * nk..], &dout[b * nq..]);
-            for h in 0..heads {
-                let o = h * dim;
-                let q = Mat::strided(q, o, queries, dim, width);
-                let k = Mat::strided(k, o, keys, dim, width);
-                let v = Mat::strided(v, o, keys, dim, width);
-                let dout = Mat::strided(dout, o, queries, dim, width);
-                product(p, 0, keys, 0.0, scale, q, k.t(), Parallelism::None);
-                softmax_wide(p, keys, valid(b).clamp(1, keys));
+            for o in (0..heads).map(|h| h * dim) {
+                let at = |x, rows| Mat::strided(x, o, rows, dim, width);
+                let (q, k, v, dout) = (at(q, queries), at(k, keys), at(v, keys), at(dout, queries));
+                weights(p, q, k, valid(b));
                 product(dv, o, width, 0.0, 1.0, Mat::dense(p, queries, keys).t(), dout, Parallelism::None);
                 product(dp, 0, keys, 0.0, 1.0, dout, v.t(), Parallelism::None);
                 softmax_grad_wide(p, dp, keys);
                 let ds = Mat::dense(dp, queries, keys);
                 product(dq, o, width, 0.0, scale, ds, k, Parallelism::None);
                 product(dk, o, width, 0.0, scale, ds.t(), q, Parallelism::None);
+            }
+        },
+    );
+}
+
+/// [`attention`] of tokens among themselves, on query, key and value side by side as one product
+/// makes them: qkv (B, T, 3D), out (B, T, D). Apart from cutting them, which would copy each three
+/// times, it is the same.
+pub fn self_attention(s: AttentionShape, qkv: &[f32], out: &mut [f32]) {
+    let AttentionShape { queries: tokens, width, heads, .. } = s;
+    let (dim, row) = (width / heads, 3 * width);
+    out.par_chunks_mut((tokens * width).max(1)).zip(qkv.par_chunks((tokens * row).max(1))).for_each_init(
+        || vec![0.0f32; tokens * tokens],
+        |p, (out, qkv)| {
+            for o in (0..heads).map(|h| h * dim) {
+                let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
+                weights(p, at(0), at(1), tokens);
+                product(out, o, width, 0.0, 1.0, Mat::dense(p, tokens, tokens), at(2), Parallelism::None);
+            }
+        },
+    );
+}
+
+/// Gradient of [`self_attention`].
+pub fn self_attention_grad(s: AttentionShape, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
+    let AttentionShape { queries: tokens, width, heads, .. } = s;
+    let (dim, row) = (width / heads, 3 * width);
+    let scale = (dim as f32).powf(-0.5);
+    let (n, m) = ((tokens * row).max(1), (tokens * width).max(1));
+    dqkv.par_chunks_mut(n).zip(qkv.par_chunks(n).zip(dout.par_chunks(m))).for_each_init(
+        || (vec![0.0f32; tokens * tokens], vec![0.0f32; tokens * tokens]),
+        |(p, dp), (dqkv, (qkv, dout))| {
+            for o in (0..heads).map(|h| h * dim) {
+                let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
+                let dout = Mat::strided(dout, o, tokens, dim, width);
+                weights(p, at(0), at(1), tokens);
+                let mut into = |part: usize, alpha, a, b| {
+                    product(dqkv, part * width + o, row, 0.0, alpha, a, b, Parallelism::None);
+                };
+                into(2, 1.0, Mat::dense(p, tokens, tokens).t(), dout);
+                product(dp, 0, tokens, 0.0, 1.0, dout, at(2).t(), Parallelism::None);
+                softmax_grad_wide(p, dp, tokens);
+                let ds = Mat::dense(dp, tokens, tokens);
+                into(0, scale, ds, at(1));
+                into(1, scale, ds.t(), at(0));
             }
         },
     );
@@ -462,7 +506,13 @@ mod tests {
             }
         }
         // A few values of erf to ten digits.
-        for (x, want) in [(0.0, 0.0), (0.5, 0.520_499_877_8), (1.0, 0.842_700_792_9), (2.0, 0.995_322_265_0), (-1.5, -0.966_105_146_5)] {
+        for (x, want) in [
+            (0.0, 0.0),
+            (0.5, 0.520_499_877_8),
+            (1.0, 0.842_700_792_9),
+            (2.0, 0.995_322_265_0),
+            (-1.5, -0.966_105_146_5),
+        ] {
             assert!((erf::<true>(x) as f64 - want).abs() < 3e-7, "erf({x})");
         }
     }

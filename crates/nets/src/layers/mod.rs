@@ -39,11 +39,7 @@ impl Linear {
 
 /// x (…, in), w (in, out), b (out) → (…, out)
 pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Tensor<1>) -> Tensor<D> {
-    if fused::runs_on(&x.device()) {
-        fused::apply(x, w, b, Op::Linear)
-    } else {
-        plain::linear(x, w, b)
-    }
+    if fused::runs_on(&x.device()) { fused::apply(x, w, b, Op::Linear) } else { plain::linear(x, w, b) }
 }
 
 /// Layer norm over the last axis.
@@ -80,12 +76,7 @@ impl LayerNorm {
 /// Exact GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let device = x.device();
-    if fused::runs_on(&device) {
-        let none = || Tensor::<1>::zeros([1], &device);
-        fused::apply(x, none(), none(), Op::Gelu)
-    } else {
-        plain::gelu(x)
-    }
+    if fused::runs_on(&device) { fused::apply(x, nothing(&device), nothing(&device), Op::Gelu) } else { plain::gelu(x) }
 }
 
 /// Multi-head attention without its projections: q (B, Q, D), k and v (B, K, D) → (B, Q, D).
@@ -96,6 +87,22 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: 
         return fused::apply(q, k, v, Op::Attention { heads, valid });
     }
     plain::attention(q, k, v, heads, valid.as_deref().map(Vec::as_slice))
+}
+
+/// Attention of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
+pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    let device = qkv.device();
+    if fused::runs_on(&device) {
+        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads });
+    }
+    let [b, t, d] = qkv.dims();
+    let part = |i: usize| qkv.clone().slice([0..b, 0..t, i * d / 3..(i + 1) * d / 3]);
+    plain::attention(part(0), part(1), part(2), heads, None)
+}
+
+/// Stands where a fused operation has fewer than three inputs.
+fn nothing(device: &Device) -> Tensor<1> {
+    Tensor::zeros([1], device)
 }
 
 /// Scales each last-axis vector to length one.

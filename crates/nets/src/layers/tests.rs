@@ -76,3 +76,21 @@ fn attention_is_burns() {
         }
     }
 }
+
+#[test]
+fn self_attention_is_burns() {
+    for (b, t, d, heads) in [(1, 1, 4, 1), (2, 5, 8, 2), (3, 50, 192, 3)] {
+        let cut = |x: Tensor<3>| {
+            let part = |i: usize| x.clone().slice([0..b, 0..t, i * d..(i + 1) * d]);
+            // Widened again so that input and output have one shape for the comparison.
+            let y = plain::attention(part(0), part(1), part(2), heads, None);
+            Tensor::cat(vec![y.clone(), y.clone(), y], 2)
+        };
+        let fused = |x: Tensor<3>| {
+            let y = self_attention(x, heads);
+            Tensor::cat(vec![y.clone(), y.clone(), y], 2)
+        };
+        let inputs = (random([b, t, 3 * d]), random([1]), random([1]));
+        twins("self-attention", inputs, |x, _, _| fused(x), |x, _, _| cut(x));
+    }
+}

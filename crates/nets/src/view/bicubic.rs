@@ -2,7 +2,7 @@
 //!
 //! The filter is stretched when shrinking, so that every source pixel counts; its weights are
 //! rounded to 22 bits after the point, and each of the two passes (across, then down) is rounded
-//! to eight bits.
+//! to eight bits. Across always comes first, as in Pillow up to 12.
 //! The published models were trained on pictures made this way; other resizers differ by up to 18
 //! levels.
 
