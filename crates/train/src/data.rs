@@ -4,7 +4,7 @@ use domain::{Sampling, Split};
 use methods::Seen;
 use nets::view::View;
 use rayon::prelude::*;
-use scenes::{Named, Set};
+use scenes::{Named, Rng, Set};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -51,46 +51,12 @@ fn see(scene: &scenes::Scene, view: &View, sampling: Sampling) -> Seen {
     Seen { frames: sampling.indices(len, f64::from(fps)).into_iter().map(at).collect() }
 }
 
-/// A small generator of random numbers that is the same everywhere (SplitMix64).
-#[derive(Clone, Debug)]
-pub struct Rng(pub u64);
-
-impl Rng {
-    /// One stream per purpose and step, so that a resumed run draws what it would have drawn.
-    pub fn stream(seed: u64, purpose: u64, step: u64) -> Self {
-        let mut rng = Self(seed ^ purpose.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ step.wrapping_mul(0xD1B5_4A32_D192_ED03));
-        rng.next();
-        rng
-    }
-
-    /// 64 random bits.
-    #[allow(clippy::should_implement_trait)]
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    /// Into random order.
-    pub fn shuffle<T>(&mut self, list: &mut [T]) {
-        for i in (1..list.len()).rev() {
-            list.swap(i, self.below(i + 1));
-        }
-    }
-}
-
-/// Which groups a step takes: each epoch goes once through all groups, in its own order.
+/// Which groups a step takes: each epoch goes once through all groups, in its own order, which depends
+/// on nothing but the seed, so that a resumed run takes what it would have taken.
 pub fn groups_at(step: usize, per_step: usize, groups: usize, seed: u64) -> Vec<usize> {
     let per_epoch = (groups / per_step).max(1);
     let (epoch, within) = (step / per_epoch, step % per_epoch);
     let mut order: Vec<usize> = (0..groups).collect();
-    Rng::stream(seed, 1, epoch as u64).shuffle(&mut order);
+    Rng::keyed(seed, &[1, epoch as u64]).shuffle(&mut order);
     order.into_iter().skip(within * per_step).take(per_step).collect()
 }

@@ -5,8 +5,9 @@
 //! The Q-Former, its query tokens, the two projections and IMAGINE's head learn by gradient; the
 //! prototype libraries follow with momentum.
 
-use crate::data::{Drawn, Rng, groups_at};
+use crate::data::{Drawn, groups_at};
 use crate::run::{Step, Task};
+use scenes::Rng;
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor, TensorData};
 use half::f16;
@@ -138,7 +139,7 @@ impl Net {
     /// A head around a backbone, its prototype libraries begun from real features.
     pub fn begin(task: &Compose<'_>, backbone: Blip2, head: Imagine) -> Self {
         let k = task.head.prototypes;
-        let mut rng = Rng::stream(task.seed, 5, 0);
+        let mut rng = Rng::keyed(task.seed, &[5, 0]);
         let all: Vec<&Asked> = task.questions.iter().flatten().collect();
         let some: Vec<&Asked> = (0..k * 4).map(|_| all[rng.below(all.len())]).collect();
         let (v, x) = task.plain_features(&backbone, &some);
@@ -177,7 +178,7 @@ impl Compose<'_> {
     }
 
     fn batch(&self, step: usize) -> Vec<&Asked> {
-        let mut rng = Rng::stream(self.seed, 3, step as u64);
+        let mut rng = Rng::keyed(self.seed, &[3, step as u64]);
         let mut out = Vec::new();
         for family in groups_at(step, self.settings.families, self.questions.len(), self.seed ^ 0x51) {
             let mut members: Vec<&Asked> = self.questions[family].iter().collect();

@@ -22,7 +22,7 @@ mod tensorboard;
 
 pub use adamw::AdamW;
 pub use checkpoint::Checkpoint;
-pub use data::{Drawn, Rng};
+pub use data::Drawn;
 pub use follow::{Run, follow};
 pub use journal::Journal;
 pub use recipe::{Recipe, RecipeError, Stage};

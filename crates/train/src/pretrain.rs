@@ -10,8 +10,9 @@
 //!
 //! BLIP-2's matching loss is left out: the composed path is trained by the second stage.
 
-use crate::data::{Drawn, Rng, groups_at};
+use crate::data::{Drawn, groups_at};
 use crate::run::{Step, Task};
+use scenes::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use methods::{Model, Seen};
@@ -98,7 +99,7 @@ pub fn families(drawn: &Drawn) -> Vec<std::ops::Range<usize>> {
 
 impl Pretrain<'_> {
     fn batch(&self, step: usize) -> (Vec<usize>, Vec<String>) {
-        let mut rng = Rng::stream(self.seed, 2, step as u64);
+        let mut rng = Rng::keyed(self.seed, &[2, step as u64]);
         let mut items = Vec::new();
         for family in groups_at(step, self.settings.families, self.families.len(), self.seed) {
             let mut members: Vec<usize> = self.families[family].clone().collect();

@@ -1,0 +1,110 @@
+//! A run that is stopped and resumed, as often as one likes, ends with the very same weights.
+
+use std::cell::Cell;
+use std::path::Path;
+use std::sync::Mutex;
+use train::{Ended, Recipe, Run, Stage, TrainError, follow};
+
+const RECIPE: &str = r#"
+name = "tiny"
+about = "for tests"
+seed = 7
+backbone = "tiny"
+
+[head]
+prototypes = 8
+top_k = 3
+
+[world]
+seed = 2026
+train = 6
+val = 2
+
+[pretrain]
+steps = 7
+families = 3
+items = 4
+rate = 1e-3
+warmup = 2
+decay = 0.05
+tags = 1.0
+
+[imagine]
+steps = 6
+families = 3
+triplets = 4
+rate = 1e-3
+warmup = 2
+decay = 0.05
+"#;
+
+/// burn draws initial weights from one generator per process: runs of this file take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn run(dir: &Path, recipe: &str, stop: &(dyn Fn() -> bool + Sync)) -> Result<Ended, TrainError> {
+    let run = Run { dir, until: Stage::Imagine, checkpoint_every: 2, validate_every: 3 };
+    follow(&Recipe::parse(recipe)?, &run, &mut |_| (), stop)
+}
+
+fn weights(dir: &Path) -> Vec<u8> {
+    std::fs::read(dir.join("model/model.safetensors")).expect("a finished run leaves a model")
+}
+
+#[test]
+fn a_resumed_run_ends_bit_equal() {
+    let _turn = TURN.lock();
+    let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(run(straight.path(), RECIPE, &|| false).unwrap(), Ended::Done);
+    // Stop after every few questions "shall I stop?", each time a little later.
+    let mut runs = 0;
+    loop {
+        let left = std::sync::atomic::AtomicUsize::new(3 + runs % 3);
+        let stop = || left.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |n| n.checked_sub(1)).is_err();
+        runs += 1;
+        assert!(runs < 40, "the run does not get on");
+        if run(broken.path(), RECIPE, &stop).unwrap() == Ended::Done {
+            break;
+        }
+    }
+    assert!(runs > 2, "the run was never stopped: {runs}");
+    assert!(weights(straight.path()) == weights(broken.path()), "a resumed run must end with the same bytes");
+
+    // The journal holds each step once, in order.
+    for (stage, steps) in [("pretrain", 7), ("imagine", 6)] {
+        let text = std::fs::read_to_string(broken.path().join(format!("{stage}.metrics.jsonl"))).unwrap();
+        let seen: Vec<u64> = text
+            .lines()
+            .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["step"].as_u64().unwrap())
+            .collect();
+        assert_eq!(seen, (1..=steps).collect::<Vec<_>>(), "{stage}");
+    }
+}
+
+#[test]
+fn another_runs_checkpoint_is_refused() {
+    let _turn = TURN.lock();
+    let dir = tempfile::tempdir().unwrap();
+    let asked = Mutex::new(Cell::new(0));
+    let stop = || {
+        let asked = asked.lock().unwrap();
+        asked.set(asked.get() + 1);
+        asked.get() > 3
+    };
+    assert!(matches!(run(dir.path(), RECIPE, &stop).unwrap(), Ended::Stopped(_)));
+    let other = RECIPE.replace("seed = 7", "seed = 8");
+    assert!(matches!(run(dir.path(), &other, &|| false), Err(TrainError::OtherRun { .. })));
+}
+
+#[test]
+fn wrong_recipes_are_refused_with_reasons() {
+    for (from, to, reason) in [
+        ("backbone = \"tiny\"", "backbone = \"huge\"", "known are"),
+        ("top_k = 3", "top_k = 9", "top_k"),
+        ("train = 6", "train = 1", "more families"),
+        ("tags = 1.0", "tag = 1.0", "unknown field"),
+        ("seed = 7", "", "seed"),
+    ] {
+        let error = Recipe::parse(&RECIPE.replacen(from, to, 1)).expect_err(to).to_string();
+        assert!(error.contains(reason), "{to}: {error}");
+    }
+}
