@@ -16,13 +16,20 @@ fn model() -> Arc<Model> {
     // A fresh head changes nothing; a trained one does. Give its last layer something to say.
     let head = model.imagine.take().unwrap();
     let [first, last] = head.modulation;
-    let last = nets::layers::Linear { weight: last.weight.map(|w| w.random_like(burn::tensor::Distribution::Normal(0.0, 0.3))), ..last };
+    let last = nets::layers::Linear {
+        weight: last.weight.map(|w| w.random_like(burn::tensor::Distribution::Normal(0.0, 0.3))),
+        ..last
+    };
     model.imagine = Some(imagine::Imagine { modulation: [first, last], ..head });
     Arc::new(model)
 }
 
 fn seen(n: usize) -> Vec<Seen> {
-    let frame = |k: u32| Frame { width: 28, height: 28, rgb: (0..28 * 28 * 3).map(|i: u32| (i.wrapping_mul(k * 7919 + 13) >> 3) as u8).collect() };
+    let frame = |k: u32| Frame {
+        width: 28,
+        height: 28,
+        rgb: (0..28 * 28 * 3).map(|i: u32| (i.wrapping_mul(k * 7919 + 13) >> 3) as u8).collect(),
+    };
     (0..n as u32).map(|i| Seen { frames: (0..=i % 2).map(|f| frame(3 * i + f)).collect() }).collect()
 }
 
@@ -71,8 +78,16 @@ fn a_batch_is_its_items_one_by_one_and_the_same_again() {
         for i in 0..seen.len() {
             assert_eq!(query(&together[i]).values, query(&again[i]).values, "{}: not the same twice", m.name());
             let alone = m.compose(&asked[i..=i]).unwrap();
-            assert!(gap(query(&alone[0]), query(&together[i])) < 1e-4, "{}: question {i} depends on its neighbours", m.name());
-            assert!(gap(&m.embed(&[&seen[i]]).unwrap()[0], &items[i]) < 1e-4, "{}: item {i} depends on its neighbours", m.name());
+            assert!(
+                gap(query(&alone[0]), query(&together[i])) < 1e-4,
+                "{}: question {i} depends on its neighbours",
+                m.name()
+            );
+            assert!(
+                gap(&m.embed(&[&seen[i]]).unwrap()[0], &items[i]) < 1e-4,
+                "{}: item {i} depends on its neighbours",
+                m.name()
+            );
         }
         assert!(m.embed(&[]).unwrap().is_empty() && m.compose(&[]).unwrap().is_empty());
     });
@@ -106,7 +121,10 @@ fn saving_and_opening_changes_nothing() {
     let asked = [Asked::new(&seen[1], "make the ball red")];
     for entry in METHODS {
         let ask = |m: Arc<Model>| (entry.make)(m).unwrap().compose(&asked).unwrap().remove(0);
-        assert_eq!(query(&ask(model.clone())).values, query(&ask(Arc::new(Model::open(dir.path(), &nets::cpu()).unwrap()))).values);
+        assert_eq!(
+            query(&ask(model.clone())).values,
+            query(&ask(Arc::new(Model::open(dir.path(), &nets::cpu()).unwrap()))).values
+        );
     }
     // A byte of the weights changed: the digest says so before a number is read.
     let path = dir.path().join("model.safetensors");
@@ -128,7 +146,9 @@ fn without_confidence_the_concrete_feature_stands() {
     let device = nets::cpu();
     let f = burn::tensor::Tensor::<2>::random([3, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
     let m = f.random_like(burn::tensor::Distribution::Normal(0.0, 1.0));
-    let moved = |bias: f32| -> f32 { (sure(bias, &last).modulate(f.clone(), m.clone()).0 - f.clone()).abs().max().into_scalar() };
+    let moved = |bias: f32| -> f32 {
+        (sure(bias, &last).modulate(f.clone(), m.clone()).0 - f.clone()).abs().max().into_scalar()
+    };
     assert!(moved(-60.0) < 1e-6, "confidence near 0 must leave the composed feature alone");
     assert!(moved(60.0) > 1e-2);
 }
@@ -139,9 +159,12 @@ fn the_schema_loss_reaches_the_features() {
     let device = nets::cpu().autodiff();
     let config = imagine::Config { prototypes: 6, top_k: 3, ..imagine::Config::default() };
     let head = imagine::Imagine::new(&config, 8, &device);
-    let random = || burn::tensor::Tensor::<2>::random([4, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device).require_grad();
+    let random = || {
+        burn::tensor::Tensor::<2>::random([4, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device).require_grad()
+    };
     let (reference, words, composed, target) = (random(), random(), random(), random());
-    let features = imagine::Features { reference: reference.clone(), words: words.clone(), composed, target: target.clone() };
+    let features =
+        imagine::Features { reference: reference.clone(), words: words.clone(), composed, target: target.clone() };
     let losses = imagine::loss(&head, features, None, &config);
     let grads = losses.schema.backward();
     for (name, t) in [("reference", reference), ("words", words), ("target", target)] {

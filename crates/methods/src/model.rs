@@ -42,13 +42,17 @@ pub enum ModelError {
     #[error("the model's manifest is wrong: {0}")]
     Manifest(String),
     /// Another version of the layout.
-    #[error("this model's folder has layout {found}, this program reads {FORMAT}; use the likebut that made it, or convert it")]
+    #[error(
+        "this model's folder has layout {found}, this program reads {FORMAT}; use the likebut that made it, or convert it"
+    )]
     Format {
         /// The version found.
         found: u32,
     },
     /// The weights are not those the manifest names.
-    #[error("the weights have digest {found}, the manifest says {expected}: one of the two files is not the other's; copy the model again")]
+    #[error(
+        "the weights have digest {found}, the manifest says {expected}: one of the two files is not the other's; copy the model again"
+    )]
     Digest {
         /// In the manifest.
         expected: String,
@@ -147,7 +151,14 @@ impl Model {
             backbone: config.clone(),
         };
         let head = imagine.map(|c| Imagine::new(&c, config.embed, device));
-        Ok(Self { manifest, backbone: Blip2::new(&config, device), imagine: head, words, device: device.clone(), vocab })
+        Ok(Self {
+            manifest,
+            backbone: Blip2::new(&config, device),
+            imagine: head,
+            words,
+            device: device.clone(),
+            vocab,
+        })
     }
 
     /// From a folder.
@@ -179,7 +190,8 @@ impl Model {
             return Err(ModelError::Digest { expected: manifest.weights.short(), found: found.short() });
         }
         manifest.backbone.check().map_err(ModelError::Manifest)?;
-        let vocab = String::from_utf8(vocab.to_vec()).map_err(|_| ModelError::Manifest("vocab.txt is not UTF-8".into()))?;
+        let vocab =
+            String::from_utf8(vocab.to_vec()).map_err(|_| ModelError::Manifest("vocab.txt is not UTF-8".into()))?;
         let words = WordPieces::from_vocab(&vocab, manifest.backbone.positions.min(64))?;
         if words.pieces() > manifest.backbone.vocab {
             return Err(ModelError::Manifest(format!(
@@ -221,7 +233,9 @@ impl Model {
             move |e: std::io::Error| ModelError::Write { path, why: e.to_string() }
         };
         std::fs::create_dir_all(dir).map_err(fail(dir))?;
-        for (name, data) in [("vocab.txt", self.vocab.as_bytes()), ("model.safetensors", &bytes), ("manifest.json", json.as_bytes())] {
+        for (name, data) in
+            [("vocab.txt", self.vocab.as_bytes()), ("model.safetensors", &bytes), ("manifest.json", json.as_bytes())]
+        {
             let (path, tmp) = (dir.join(name), dir.join(format!("{name}.tmp")));
             std::fs::write(&tmp, data).map_err(fail(&tmp))?;
             std::fs::rename(&tmp, &path).map_err(fail(&path))?;

@@ -12,7 +12,11 @@ fn main() {
     println!("| work | median ms | per second |");
     println!("|---|--:|--:|");
     for (w, h) in [(320, 240), (1280, 720), (4000, 3000)] {
-        let frame = Frame { width: w, height: h, rgb: (0..w * h * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect() };
+        let frame = Frame {
+            width: w,
+            height: h,
+            rgb: (0..w * h * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
+        };
         let view = View::squash(112);
         row(&format!("view {w}×{h} to 112×112"), 1, 15, || drop(view.look(&frame)));
     }

@@ -5,14 +5,10 @@
 //! What it does not know: what a method does with the features, where they are kept, who asks.
 
 pub mod blip2;
+mod device;
 pub mod layers;
 pub mod view;
 pub mod weights;
 pub mod words;
 
-pub use burn::tensor::Device;
-
-/// The device that is always there: the CPU.
-pub fn cpu() -> Device {
-    Device::flex()
-}
+pub use device::{Device, DeviceError, cpu, device};

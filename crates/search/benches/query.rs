@@ -62,7 +62,11 @@ fn main() {
             };
             println!(
                 "| {items} | {} | {:.2} | {:.2} | {:.2} | {:.2} |",
-                entry.name, median(0), median(1), median(2), median(3)
+                entry.name,
+                median(0),
+                median(1),
+                median(2),
+                median(3)
             );
         }
     }

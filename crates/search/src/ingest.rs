@@ -109,7 +109,8 @@ pub fn add(
             added.stopped = true;
             break;
         }
-        let plans = chunk.iter().map(|path| plan(engine, path, options, &failed_before)).collect::<Result<Vec<_>, _>>()?;
+        let plans =
+            chunk.iter().map(|path| plan(engine, path, options, &failed_before)).collect::<Result<Vec<_>, _>>()?;
         let view = &engine.method.model().manifest.view;
         let sampling = engine.method.model().manifest.sampling;
         let fates: Vec<Fate> = chunk
@@ -119,7 +120,10 @@ pub fn add(
                 Plan::Done(fate) => fate,
                 Plan::Read { stamp, twins } => read(path, &stamp, &twins, options, |m| {
                     let clip = m.sample(&sampling, None)?;
-                    let thumb = clip.frames.get(clip.frames.len() / 2).map(|f| media::jpeg_bytes(&media::thumb(f, options.thumbnail), 85));
+                    let thumb = clip
+                        .frames
+                        .get(clip.frames.len() / 2)
+                        .map(|f| media::jpeg_bytes(&media::thumb(f, options.thumbnail), 85));
                     let frames = clip.frames.iter().map(|f| view.look(f)).collect();
                     Ok((Seen { frames }, thumb.transpose()?))
                 }),
@@ -145,10 +149,17 @@ enum Plan {
     },
 }
 
-fn plan(engine: &Engine, path: &Path, options: &Options, failed_before: &HashMap<PathBuf, Failure>) -> Result<Plan, SearchError> {
+fn plan(
+    engine: &Engine,
+    path: &Path,
+    options: &Options,
+    failed_before: &HashMap<PathBuf, Failure>,
+) -> Result<Plan, SearchError> {
     let stamp = match stamp(path) {
         Ok(stamp) => stamp,
-        Err(e) => return Ok(Plan::Done(Fate::Failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string())))),
+        Err(e) => {
+            return Ok(Plan::Done(Fate::Failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string()))));
+        }
     };
     if let Some(known) = engine.library.known(path)?
         && (known.size, known.mtime_ns) == (stamp.size, stamp.mtime_ns)
@@ -203,7 +214,13 @@ fn read(
                 fps: i.fps,
                 codec: Some(i.codec.clone()),
             };
-            let item = NewItem { size: stamp.size, mtime_ns: stamp.mtime_ns, info, thumbnail, ..NewItem::new(MediaRef::file(path), i.kind, digest) };
+            let item = NewItem {
+                size: stamp.size,
+                mtime_ns: stamp.mtime_ns,
+                info,
+                thumbnail,
+                ..NewItem::new(MediaRef::file(path), i.kind, digest)
+            };
             Fate::Keep(Box::new(Kept { item, seen }))
         }
         Err(e) => Fate::Failed(failure(path, stamp, e.code(), e.to_string())),
@@ -234,9 +251,11 @@ fn keep(
             }
             Fate::Keep(kept) => {
                 // The same bytes under a path that is gone: the file was moved, nothing is encoded again.
-                let gone = engine.library.by_digest(&kept.item.digest)?.into_iter().find(|old| {
-                    old.media.span.is_none() && old.media.path != *path && !old.media.path.exists()
-                });
+                let gone = engine
+                    .library
+                    .by_digest(&kept.item.digest)?
+                    .into_iter()
+                    .find(|old| old.media.span.is_none() && old.media.path != *path && !old.media.path.exists());
                 match gone {
                     Some(old) if engine.library.embedding(old.id, engine.method.space())?.is_some() => {
                         engine.library.moved(old.id, path, kept.item.mtime_ns)?;
@@ -278,7 +297,10 @@ fn forget_vanished(engine: &mut Engine, files: &[PathBuf], roots: &[PathBuf]) ->
 }
 
 /// Sets captions by path; paths that are not kept are passed over. Returns how many were set.
-pub fn caption_all<'a>(engine: &mut Engine, captions: impl Iterator<Item = (&'a Path, &'a str)>) -> Result<usize, SearchError> {
+pub fn caption_all<'a>(
+    engine: &mut Engine,
+    captions: impl Iterator<Item = (&'a Path, &'a str)>,
+) -> Result<usize, SearchError> {
     let mut set = 0;
     for (path, caption) in captions {
         if let Some(known) = engine.library.known(path)? {

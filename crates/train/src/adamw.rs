@@ -37,11 +37,18 @@ impl AdamW {
     }
 
     /// One update of every parameter that `trains(name)`; returns the module and the gradient's length.
-    pub fn step<M: Module>(&mut self, module: M, grads: &Gradients, rate: f32, trains: &dyn Fn(&str) -> bool) -> (M, f32) {
+    pub fn step<M: Module>(
+        &mut self,
+        module: M,
+        grads: &Gradients,
+        rate: f32,
+        trains: &dyn Fn(&str) -> bool,
+    ) -> (M, f32) {
         let mut collect = Collect { path: Vec::new(), grads, trains, found: BTreeMap::new() };
         module.visit(&mut collect);
         let found = collect.found;
-        let length = found.values().map(|g| g.par_iter().map(|v| f64::from(*v).powi(2)).sum::<f64>()).sum::<f64>().sqrt() as f32;
+        let length =
+            found.values().map(|g| g.par_iter().map(|v| f64::from(*v).powi(2)).sum::<f64>()).sum::<f64>().sqrt() as f32;
         self.steps += 1;
         let scale = if self.clip > 0.0 && length > self.clip { self.clip / length } else { 1.0 };
         let mut update = Update { path: Vec::new(), found, scale, rate, adam: self };
@@ -106,12 +113,14 @@ impl ModuleMapper for Update<'_> {
         let decay = if matrix { self.rate * adam.decay } else { 0.0 };
         let (fix1, fix2) = (1.0 - BETA1.powi(adam.steps as i32), 1.0 - BETA2.powi(adam.steps as i32));
         let (rate, scale) = (self.rate, self.scale);
-        w.par_iter_mut().zip(m.par_iter_mut().zip(v.par_iter_mut())).zip(&grad).with_min_len(4096).for_each(|((w, (m, v)), g)| {
-            let g = g * scale;
-            *m = BETA1 * *m + (1.0 - BETA1) * g;
-            *v = BETA2 * *v + (1.0 - BETA2) * g * g;
-            *w -= decay * *w + rate * (*m / fix1) / ((*v / fix2).sqrt() + EPS);
-        });
+        w.par_iter_mut().zip(m.par_iter_mut().zip(v.par_iter_mut())).zip(&grad).with_min_len(4096).for_each(
+            |((w, (m, v)), g)| {
+                let g = g * scale;
+                *m = BETA1 * *m + (1.0 - BETA1) * g;
+                *v = BETA2 * *v + (1.0 - BETA2) * g * g;
+                *w -= decay * *w + rate * (*m / fix1) / ((*v / fix2).sqrt() + EPS);
+            },
+        );
         // A fresh leaf: a tensor made by arithmetic would carry the last step's graph along.
         param.map(|_| Tensor::from_data(TensorData::new(w, shape), &device).require_grad())
     }

@@ -23,7 +23,9 @@ pub enum ExamError {
     #[error(transparent)]
     Benchmark(#[from] benchmarks::Error),
     /// Media that the benchmark needs and that cannot be read.
-    #[error("{count} items of the gallery cannot be read, the first is {first}; a score without them would be of another exam")]
+    #[error(
+        "{count} items of the gallery cannot be read, the first is {first}; a score without them would be of another exam"
+    )]
     Missing {
         /// How many.
         count: usize,
@@ -33,7 +35,12 @@ pub enum ExamError {
 }
 
 /// Puts the gallery into the engine's library; what lies there already is not encoded again.
-pub fn gallery(engine: &mut Engine, benchmark: &Benchmark, tell: &mut dyn FnMut(usize, usize), stop: &dyn Fn() -> bool) -> Result<Added, ExamError> {
+pub fn gallery(
+    engine: &mut Engine,
+    benchmark: &Benchmark,
+    tell: &mut dyn FnMut(usize, usize),
+    stop: &dyn Fn() -> bool,
+) -> Result<Added, ExamError> {
     let files: Vec<PathBuf> = benchmark.gallery.iter().map(|g| benchmark.path_of(g)).collect();
     let mut forward = |event: Event<'_>| {
         if let Event::Progress { done, total } = event {
@@ -42,7 +49,9 @@ pub fn gallery(engine: &mut Engine, benchmark: &Benchmark, tell: &mut dyn FnMut(
     };
     let added = search::add(engine, &files, &Options::default(), &mut forward, stop)?;
     match added.failed.first() {
-        Some(f) => Err(ExamError::Missing { count: added.failed.len(), first: format!("{}: {}", f.path.display(), f.reason) }),
+        Some(f) => {
+            Err(ExamError::Missing { count: added.failed.len(), first: format!("{}: {}", f.path.display(), f.reason) })
+        }
         None => Ok(added),
     }
 }
@@ -79,8 +88,10 @@ pub fn sit(engine: &Engine, benchmark: &Benchmark, tell: &mut dyn FnMut(usize, u
                 Ok((*name, Seen { frames: clip.frames.iter().map(|f| view.look(f)).collect() }))
             })
             .collect::<Result<_, SearchError>>()?;
-        let questions: Vec<(ItemId, &Seen, &str)> =
-            chunk.iter().filter_map(|q| Some((*ids.get(q.reference.as_str())?, seen.get(q.reference.as_str())?, q.text.as_str()))).collect();
+        let questions: Vec<(ItemId, &Seen, &str)> = chunk
+            .iter()
+            .filter_map(|q| Some((*ids.get(q.reference.as_str())?, seen.get(q.reference.as_str())?, q.text.as_str())))
+            .collect();
         let answers = search::find_batch(engine, &questions, depth, benchmark.protocol.drop_reference)?;
         for (query, hits) in chunk.iter().zip(answers) {
             marker.add(&query.id, hits.iter().filter_map(|h| names.get(&h.item).copied()))?;

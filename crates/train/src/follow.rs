@@ -58,7 +58,9 @@ pub fn follow(
         }
     };
     let draw = |split: Split| {
-        Drawn::new(&set, split, &model.manifest.view, model.manifest.sampling, &|d, t| report("draw", d, t, split.to_string()))
+        Drawn::new(&set, split, &model.manifest.view, model.manifest.sampling, &|d, t| {
+            report("draw", d, t, split.to_string())
+        })
     };
     let (learn, val) = (draw(Split::Train), draw(Split::Val));
     let ranges = families(&learn);
@@ -116,6 +118,9 @@ pub fn follow(
         head: recipe.head.clone(),
     };
     let backbone = trained.fill(nets::blip2::Blip2::new(&config, &device), &device)?;
+    // The head's draws must not depend on whether the first stage was run or read.
+    device.seed(recipe.seed + 1);
+    cpu.seed(recipe.seed + 1);
     let net = imagine::Net::begin(&task, backbone, Imagine::new(&recipe.head, config.embed, &device));
     let plan = Plan { steps: s.steps, rate: s.rate, warmup: s.warmup, decay: s.decay, ..plan };
     let (net, ended) = train(&task, net, &plan, &fingerprint, &mut |p| report(p.stage, p.done, p.total, p.line), stop)?;
@@ -124,7 +129,8 @@ pub fn follow(
     }
     let mut whole = Model::new(&recipe.name, &recipe.about, config.clone(), Some(recipe.head.clone()), vocab, &cpu)?;
     whole.backbone = nets::weights::Tensors::of(&net.backbone).fill(whole.backbone, &cpu)?;
-    whole.imagine = Some(nets::weights::Tensors::of(&net.imagine).fill(Imagine::new(&recipe.head, config.embed, &cpu), &cpu)?);
+    whole.imagine =
+        Some(nets::weights::Tensors::of(&net.imagine).fill(Imagine::new(&recipe.head, config.embed, &cpu), &cpu)?);
     whole.manifest.made = made(recipe, "imagine")?;
     whole.save(&run.dir.join("model"), true)?;
     Ok(Ended::Done)

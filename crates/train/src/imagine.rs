@@ -7,17 +7,17 @@
 
 use crate::data::{Drawn, groups_at};
 use crate::run::{Step, Task};
-use scenes::Rng;
 use burn::module::Module;
 use burn::tensor::{Bool, Tensor, TensorData};
 use half::f16;
-use methods::imagine::{Features, Imagine, Prototypes, loss};
 use methods::Model;
+use methods::imagine::{Features, Imagine, Prototypes, loss};
 use nets::Device;
 use nets::blip2::{Blip2, Frames, Sight, Words, pool};
 use nets::layers::normalise;
 use nets::weights::floats;
 use rayon::prelude::*;
+use scenes::Rng;
 use std::ops::Range;
 
 /// Settings of this stage.
@@ -259,7 +259,9 @@ impl Task for Compose<'_> {
                 .zip(&asked)
                 .filter(|(q, a)| {
                     let score = |i: usize| q.iter().zip(&gallery[i * e..]).map(|(a, b)| a * b).sum::<f32>();
-                    let best = (0..self.val_items).filter(|i| *i != a.reference).max_by(|a, b| score(*a).total_cmp(&score(*b)));
+                    let best = (0..self.val_items)
+                        .filter(|i| *i != a.reference)
+                        .max_by(|a, b| score(*a).total_cmp(&score(*b)));
                     best.is_some_and(|b| a.targets.contains(&b))
                 })
                 .count();
@@ -289,4 +291,3 @@ pub fn questions(set: &scenes::Set, drawn: &Drawn, families: &[Range<usize>], mo
     out.retain(|f: &Vec<Asked>| !f.is_empty());
     out
 }
-

@@ -22,7 +22,10 @@ impl Journal {
         if let Ok(old) = std::fs::read_to_string(&path) {
             let kept: String = old
                 .lines()
-                .filter(|l| serde_json::from_str::<serde_json::Value>(l).is_ok_and(|v| v["step"].as_u64().is_some_and(|s| s as usize <= step)))
+                .filter(|l| {
+                    serde_json::from_str::<serde_json::Value>(l)
+                        .is_ok_and(|v| v["step"].as_u64().is_some_and(|s| s as usize <= step))
+                })
                 .map(|l| format!("{l}\n"))
                 .collect();
             std::fs::write(&path, kept).map_err(|e| fail(&path, e))?;

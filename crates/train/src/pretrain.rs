@@ -12,7 +12,6 @@
 
 use crate::data::{Drawn, groups_at};
 use crate::run::{Step, Task};
-use scenes::Rng;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use methods::{Model, Seen};
@@ -21,6 +20,7 @@ use nets::blip2::{Blip2, pool};
 use nets::layers::{Linear, normalise};
 use nets::weights::floats;
 use nets::words::SPECIAL;
+use scenes::Rng;
 
 /// Settings of this stage.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -145,7 +145,11 @@ impl Task for Pretrain<'_> {
 
         let tagging = self.tagging(net, looked, &rows);
         let total = contrastive.clone() + tagging.clone() * self.settings.tags;
-        Step { total, marks: vec![("contrastive", contrastive), ("tagging", tagging), ("first", first)], carry: Vec::new() }
+        Step {
+            total,
+            marks: vec![("contrastive", contrastive), ("tagging", tagging), ("first", first)],
+            carry: Vec::new(),
+        }
     }
 
     fn validate(&self, net: &Net) -> Vec<(&'static str, f32)> {

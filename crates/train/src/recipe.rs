@@ -68,17 +68,22 @@ pub enum RecipeError {
 impl Recipe {
     /// From a file.
     pub fn open(path: &std::path::Path) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path).map_err(|e| RecipeError::Read { path: path.to_owned(), why: e.to_string() })?;
+        let text = std::fs::read_to_string(path)
+            .map_err(|e| RecipeError::Read { path: path.to_owned(), why: e.to_string() })?;
         Self::parse(&text)
     }
 
     /// From its text.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self = toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
+        let recipe: Self =
+            toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
         recipe.config()?;
         if recipe.world.train < recipe.pretrain.families.max(recipe.imagine.families) {
-            return Err(RecipeError::Wrong(format!("a batch takes more families than the world has ({})", recipe.world.train)));
+            return Err(RecipeError::Wrong(format!(
+                "a batch takes more families than the world has ({})",
+                recipe.world.train
+            )));
         }
         Ok(recipe)
     }

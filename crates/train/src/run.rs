@@ -96,7 +96,9 @@ pub enum TrainError {
         why: String,
     },
     /// The loss is no number any more.
-    #[error("the loss of {stage} is {loss} at step {step}: lower the learning rate, or resume from the last checkpoint in {path}")]
+    #[error(
+        "the loss of {stage} is {loss} at step {step}: lower the learning rate, or resume from the last checkpoint in {path}"
+    )]
     NotFinite {
         /// The stage.
         stage: &'static str,
@@ -139,6 +141,8 @@ pub fn train<T: Task>(
         (adam.first, adam.second, adam.steps) = (saved.first, saved.second, saved.step as u64);
         step = saved.step;
     }
+    // Parameters are drawn when first read: read them in one order, whatever happens next.
+    drop(nets::weights::Tensors::of(&net));
     let mut journal = Journal::open(plan.dir, task.name(), step)?;
     let began = Instant::now();
     let first = step;

@@ -6,10 +6,10 @@
 
 use super::Config;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor, activation::softmax};
-use nets::layers::normalise;
+use burn::tensor::{Device, Tensor, activation::softmax};
+use nets::layers::{drawn, normalise};
 
-/// K unit vectors, shared over the whole data set. They travel in the checkpoint.
+/// K vectors of about unit length, shared over the whole data set. They travel in the checkpoint.
 #[derive(Module, Debug)]
 pub struct Prototypes {
     /// (K, D)
@@ -19,8 +19,7 @@ pub struct Prototypes {
 impl Prototypes {
     /// Random directions; [`Prototypes::begin`] replaces them by features before training.
     pub fn new(k: usize, dim: usize, device: &Device) -> Self {
-        let random = Tensor::random([k, dim], Distribution::Normal(0.0, 1.0), device);
-        Self { vectors: Param::from_tensor(normalise(random)) }
+        Self { vectors: drawn([k, dim], (1.0 / dim as f64).sqrt(), device) }
     }
 
     /// The initial library P⁰: features of K training samples. Open in the paper; real features

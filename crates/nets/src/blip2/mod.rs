@@ -17,9 +17,9 @@ pub use config::{Config, PRESETS};
 pub use qformer::{QFormer, Sight, Words};
 pub use vit::Vit;
 
-use crate::layers::{LayerNorm, Linear, normalise};
+use crate::layers::{self, LayerNorm, Linear, normalise};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 
 /// The whole backbone.
 #[derive(Module, Debug)]
@@ -52,13 +52,8 @@ impl Blip2 {
         Self {
             vit: Vit::new(c, device),
             ln_vision: LayerNorm::new(c.vit_width, 1e-5, device),
-            frame_positions: (c.frame_positions > 0).then(|| {
-                Param::from_tensor(Tensor::random(
-                    [c.frame_positions, c.vit_width],
-                    Distribution::Normal(0.0, 0.2),
-                    device,
-                ))
-            }),
+            frame_positions: (c.frame_positions > 0)
+                .then(|| layers::drawn([c.frame_positions, c.vit_width], 0.2, device)),
             qformer: QFormer::new(c, device),
             vision_proj: Linear::new(c.width, c.embed, std(c.width), device),
             text_proj: Linear::new(c.width, c.embed, std(c.width), device),

@@ -12,7 +12,7 @@
 use super::Config;
 use crate::layers::{self, LayerNorm, Linear};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Int, Tensor};
+use burn::tensor::{Device, Int, Tensor};
 use std::sync::Arc;
 
 const BERT_EPS: f64 = 1e-12;
@@ -96,12 +96,10 @@ impl QFormer {
     /// Weights drawn at random.
     pub fn new(c: &Config, device: &Device) -> Self {
         let d = c.width;
-        let normal =
-            |shape: [usize; 2]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, STD), device));
         Self {
-            query_tokens: Param::from_tensor(Tensor::random([1, c.queries, d], Distribution::Normal(0.0, STD), device)),
-            word_embeddings: normal([c.vocab, d]),
-            position_embeddings: normal([c.positions, d]),
+            query_tokens: layers::drawn([1, c.queries, d], STD, device),
+            word_embeddings: layers::drawn([c.vocab, d], STD, device),
+            position_embeddings: layers::drawn([c.positions, d], STD, device),
             norm: LayerNorm::new(d, BERT_EPS, device),
             layers: (0..c.layers)
                 .map(|i| Layer {

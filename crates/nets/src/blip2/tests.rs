@@ -1,6 +1,7 @@
 //! What must hold for any size: padding is invisible, batches do not mix, counts are the published ones.
 
 use super::*;
+use burn::tensor::Distribution;
 
 fn tiny() -> (Blip2, Device) {
     let device = crate::cpu();

@@ -7,7 +7,7 @@
 use super::Config;
 use crate::layers::{self, LayerNorm, Linear};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::tensor::{Device, Tensor};
 
 /// Frames to tokens.
 #[derive(Module, Debug)]
@@ -52,12 +52,10 @@ impl Vit {
     pub fn new(c: &Config, device: &Device) -> Self {
         let d = c.vit_width;
         let pixels = 3 * c.patch * c.patch;
-        let normal =
-            |shape: [usize; 3]| Param::from_tensor(Tensor::random(shape, Distribution::Normal(0.0, 0.02), device));
         Self {
             patch_embed: Linear::new(pixels, d, (1.0 / pixels as f64).sqrt(), device),
-            cls_token: normal([1, 1, d]),
-            pos_embed: normal([1, c.tokens(), d]),
+            cls_token: layers::drawn([1, 1, d], 0.02, device),
+            pos_embed: layers::drawn([1, c.tokens(), d], 0.02, device),
             blocks: (0..c.vit_depth).map(|_| Block::new(c, device)).collect(),
             patch: c.patch,
         }
@@ -86,7 +84,7 @@ impl Block {
         let zeros = || Param::from_tensor(Tensor::zeros([d], device));
         Self {
             norm1: LayerNorm::new(d, 1e-6, device),
-            qkv: Param::from_tensor(Tensor::random([d, 3 * d], Distribution::Normal(0.0, std), device)),
+            qkv: layers::drawn([d, 3 * d], std, device),
             q_bias: zeros(),
             v_bias: zeros(),
             proj: Linear::new(d, d, last, device),

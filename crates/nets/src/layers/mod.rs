@@ -8,8 +8,8 @@ pub mod fused;
 pub mod kernels;
 mod plain;
 
-use burn::module::{Module, Param};
-use burn::tensor::{Device, Distribution, Tensor};
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::{Device, Distribution, Shape, Tensor};
 use fused::Op;
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl Linear {
     /// Weights drawn from N(0, std), bias zero.
     pub fn new(inputs: usize, outputs: usize, std: f64, device: &Device) -> Self {
         Self {
-            weight: Param::from_tensor(Tensor::random([inputs, outputs], Distribution::Normal(0.0, std), device)),
+            weight: drawn([inputs, outputs], std, device),
             bias: Param::from_tensor(Tensor::zeros([outputs], device)),
         }
     }
@@ -98,6 +98,16 @@ pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     let [b, t, d] = qkv.dims();
     let part = |i: usize| qkv.clone().slice([0..b, 0..t, i * d / 3..(i + 1) * d / 3]);
     plain::attention(part(0), part(1), part(2), heads, None)
+}
+
+/// A parameter drawn from N(0, std) when it is first read: one that is filled from a file is never
+/// drawn, so that opening a model costs no more than reading it.
+pub fn drawn<const D: usize>(shape: [usize; D], std: f64, device: &Device) -> Param<Tensor<D>> {
+    let draw = move |device: &Device, trains: bool| {
+        let value = Tensor::random(shape, Distribution::Normal(0.0, std), device);
+        if trains { value.require_grad() } else { value }
+    };
+    Param::uninitialized(ParamId::new(), draw, device.clone(), true, Shape::from(shape))
 }
 
 /// Stands where a fused operation has fewer than three inputs.

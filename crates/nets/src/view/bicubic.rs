@@ -107,9 +107,8 @@ mod tests {
 
     /// The pattern of `fixtures/golden/pillow_bicubic.py`.
     fn pattern(w: u32, h: u32) -> Frame {
-        let rgb = (0..w * h * 3)
-            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 ^ ((i / 3 % w * 5) as u8))
-            .collect();
+        let rgb =
+            (0..w * h * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8 ^ ((i / 3 % w * 5) as u8)).collect();
         Frame { width: w, height: h, rgb }
     }
 

@@ -75,8 +75,12 @@ impl View {
                 }
             }
         });
-        Tensor::<1>::from_data(burn::tensor::TensorData::new(out, [seen.len() * 3 * plane]), device)
-            .reshape([seen.len(), 3, side, side])
+        Tensor::<1>::from_data(burn::tensor::TensorData::new(out, [seen.len() * 3 * plane]), device).reshape([
+            seen.len(),
+            3,
+            side,
+            side,
+        ])
     }
 }
 
@@ -86,7 +90,11 @@ impl std::fmt::Display for View {
             Fit::Squash => "squash",
             Fit::CentreCrop => "centre-crop",
         };
-        let colours = if (self.mean, self.std) == (CLIP_MEAN, CLIP_STD) { "clip".into() } else { format!("{:?}/{:?}", self.mean, self.std) };
+        let colours = if (self.mean, self.std) == (CLIP_MEAN, CLIP_STD) {
+            "clip".into()
+        } else {
+            format!("{:?}/{:?}", self.mean, self.std)
+        };
         write!(f, "{fit} {} bicubic {colours}", self.size)
     }
 }

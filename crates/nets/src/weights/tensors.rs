@@ -21,7 +21,9 @@ pub enum WeightsError {
         dtype: String,
     },
     /// What the file has is not what the network needs.
-    #[error("these weights are of another network: {missing} tensors missing, {unexpected} unexpected, {misshapen} of another shape (first: {first})")]
+    #[error(
+        "these weights are of another network: {missing} tensors missing, {unexpected} unexpected, {misshapen} of another shape (first: {first})"
+    )]
     Mismatch {
         /// Needed, not there.
         missing: usize,
@@ -91,17 +93,16 @@ impl Tensors {
                     self.missing.push(name);
                     return param;
                 };
-                let want = param.dims();
-                if shape.as_slice() != want.as_slice() || values.len() != want.iter().product::<usize>() {
+                let want = param.lazy_shape().to_vec();
+                if *shape != want || values.len() != want.iter().product::<usize>() {
                     self.misshapen.push(format!("{name} is {shape:?}, the network needs {want:?}"));
                     return param;
                 }
                 self.used += 1;
                 let device = self.device;
-                param.map(|_| {
-                    let value = Tensor::from_data(TensorData::new(values.clone(), want.to_vec()), device);
-                    if device.is_autodiff() { value.require_grad() } else { value }
-                })
+                let value = Tensor::from_data(TensorData::new(values.clone(), want), device);
+                // Not `map`: it would draw the value that is replaced here.
+                Param::initialized(param.id, if device.is_autodiff() { value.require_grad() } else { value })
             }
         }
         let mut fill = Fill {
@@ -207,7 +208,12 @@ mod tests {
         let other = read.fill(Blip2::new(&Config::tiny(), &device), &device).unwrap();
         assert_eq!(Tensors::of(&other), all);
         let halved = Tensors::from_bytes(&all.to_bytes(true).unwrap()).unwrap();
-        let worst = halved.map.iter().flat_map(|(k, v)| v.1.iter().zip(&all.map[k].1)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        let worst = halved
+            .map
+            .iter()
+            .flat_map(|(k, v)| v.1.iter().zip(&all.map[k].1))
+            .map(|(a, b)| (a - b).abs())
+            .fold(0.0, f32::max);
         assert!(worst < 1e-3 && worst > 0.0);
     }
 

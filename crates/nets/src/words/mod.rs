@@ -5,8 +5,8 @@
 //! Layout of a text: `[CLS] pieces… [SEP]`, padded at the end with `[PAD]`.
 
 use crate::blip2::Words;
-use burn::tensor::{Device, Int, Tensor};
 use ahash::AHashMap;
+use burn::tensor::{Device, Int, Tensor};
 use std::collections::BTreeMap;
 use tokenizers::models::wordpiece::WordPiece;
 use tokenizers::normalizers::bert::BertNormalizer;
@@ -21,7 +21,9 @@ pub const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[DEC]"];
 #[derive(Debug, thiserror::Error)]
 pub enum WordsError {
     /// A special piece is missing.
-    #[error("the vocabulary lacks the piece {0}; a WordPiece vocabulary lists one piece per line, special pieces included")]
+    #[error(
+        "the vocabulary lacks the piece {0}; a WordPiece vocabulary lists one piece per line, special pieces included"
+    )]
     Missing(&'static str),
     /// The tokenizer refused it.
     #[error("the tokenizer refused: {0}")]
@@ -67,7 +69,11 @@ impl WordPieces {
         match self.tokenizer.encode(text, true) {
             Ok(encoding) => encoding.get_ids().iter().take(self.longest).map(|i| *i as i32).collect(),
             // WordPiece with an unknown piece refuses nothing; if it ever did, an empty text is what is left.
-            Err(_) => self.tokenizer.encode("", true).map(|e| e.get_ids().iter().map(|i| *i as i32).collect()).unwrap_or_default(),
+            Err(_) => self
+                .tokenizer
+                .encode("", true)
+                .map(|e| e.get_ids().iter().map(|i| *i as i32).collect())
+                .unwrap_or_default(),
         }
     }
 

@@ -59,7 +59,12 @@ fn a_resumed_run_ends_bit_equal() {
     let mut runs = 0;
     loop {
         let left = std::sync::atomic::AtomicUsize::new(3 + runs % 3);
-        let stop = || left.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |n| n.checked_sub(1)).is_err();
+        let stop = || {
+            left.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |n| {
+                n.checked_sub(1)
+            })
+            .is_err()
+        };
         runs += 1;
         assert!(runs < 40, "the run does not get on");
         if run(broken.path(), RECIPE, &stop).unwrap() == Ended::Done {
