@@ -25,7 +25,7 @@ pub use hit::Hit;
 pub use item::{ItemId, Kind};
 pub use media_ref::{MediaRef, Span, SpanError, clock_from_secs};
 pub use probe::{Embedding, Expr, Probe, Sim, Term};
-pub use query::{Query, QueryError, MAX_WORDS_BYTES};
+pub use query::{MAX_WORDS_BYTES, Query, QueryError};
 pub use sampling::{Sampling, SamplingError};
 pub use space::{Space, SpaceMismatch};
 pub use triplet::{Change, GalleryEntry, Split, Triplet};

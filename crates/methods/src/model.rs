@@ -12,6 +12,8 @@ use nets::view::View;
 use nets::weights::{Tensors, WeightsError, floats};
 use nets::words::{WordPieces, WordsError};
 use nets::{Device, layers};
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// The version of the folder's layout that this program reads and writes.
@@ -256,14 +258,20 @@ impl Model {
     }
 
     /// Frames, through the vision transformer, item by item.
+    ///
+    /// What is named twice (many questions about one reference) is run once.
     pub fn sight(&self, seen: &[&Seen]) -> Sight {
         let mut flat: Vec<&Frame> = Vec::new();
+        let mut places: HashMap<*const Seen, Range<usize>> = HashMap::new();
         let of = seen
             .iter()
             .map(|s| {
-                let first = flat.len();
-                flat.extend(&s.frames);
-                (first..flat.len()).collect()
+                let place = places.entry(std::ptr::from_ref(*s)).or_insert_with(|| {
+                    let first = flat.len();
+                    flat.extend(&s.frames);
+                    first..flat.len()
+                });
+                place.clone().collect()
             })
             .collect();
         let tokens = self.backbone.see(self.manifest.view.tensor(&flat, &self.device));

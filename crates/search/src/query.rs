@@ -4,7 +4,7 @@ use crate::{Engine, SearchError};
 use domain::{Hit, ItemId, MediaRef, Query};
 use library::{Filter, Item};
 use media::Limits;
-use methods::{Asked, Seen, blend};
+use methods::{Asked, Manifest, Seen, blend};
 use std::time::{Duration, Instant};
 
 /// What came back for one question.
@@ -31,9 +31,8 @@ pub struct Found {
     pub item: Item,
 }
 
-/// What the method sees of a piece of media.
-pub fn see(engine: &Engine, media: &MediaRef, limits: &Limits) -> Result<Seen, SearchError> {
-    let manifest = &engine.method.model().manifest;
+/// What a model sees of a piece of media: its sampled frames, through its view.
+pub fn see(manifest: &Manifest, media: &MediaRef, limits: &Limits) -> Result<Seen, SearchError> {
     let fail = |source: media::Error| SearchError::Reference { path: media.to_string(), source };
     let clip = media::open(&media.path, limits).and_then(|m| m.sample(&manifest.sampling, media.span)).map_err(fail)?;
     Ok(Seen { frames: clip.frames.iter().map(|f| manifest.view.look(f)).collect() })
@@ -47,7 +46,7 @@ pub fn find(engine: &Engine, query: &Query, limit: usize, limits: &Limits) -> Re
         query.check()?;
     }
     let began = Instant::now();
-    let seen = see(engine, &query.reference, limits)?;
+    let seen = see(&engine.method.model().manifest, &query.reference, limits)?;
     let decode = began.elapsed();
     let asked = Asked { reference: &seen, words: &query.words, not: query.not.as_deref(), strength: query.strength };
     let probes = blend::compose(engine.method.as_ref(), &[asked])?;

@@ -5,13 +5,14 @@
 //! [`search::find_batch`], the same two functions that answer a user.
 
 use benchmarks::{Benchmark, Report};
-use domain::ItemId;
+use domain::{ItemId, MediaRef};
 use media::Limits;
 use methods::Seen;
 use rayon::prelude::*;
 use search::{Added, Engine, Event, Options, SearchError};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// An exam that could not be sat.
 #[derive(Debug, thiserror::Error)]
@@ -56,42 +57,57 @@ pub fn gallery(
     }
 }
 
+/// What a model sees of every reference of a benchmark, by name: read once, asked by many methods.
+pub type References = HashMap<String, Seen>;
+
+/// Reads every reference once. They must be in the library.
+pub fn references(
+    engine: &Engine,
+    benchmark: &Benchmark,
+    tell: &(dyn Fn(usize, usize) + Sync),
+) -> Result<References, ExamError> {
+    let wanted: HashSet<&str> = benchmark.queries.iter().map(|q| q.reference.as_str()).collect();
+    let entries: Vec<_> = benchmark.gallery.iter().filter(|g| wanted.contains(g.name.as_str())).collect();
+    let done = AtomicUsize::new(0);
+    let see = |entry: &&domain::GalleryEntry| {
+        let seen = search::see(
+            &engine.method.model().manifest,
+            &MediaRef::file(benchmark.path_of(entry)),
+            &Limits::default(),
+        )?;
+        tell(done.fetch_add(1, Ordering::Relaxed) + 1, entries.len());
+        Ok((entry.name.clone(), seen))
+    };
+    entries.par_iter().map(see).collect()
+}
+
 /// Asks all questions and marks the answers. The gallery must be in the library.
-pub fn sit(engine: &Engine, benchmark: &Benchmark, tell: &mut dyn FnMut(usize, usize)) -> Result<Report, ExamError> {
+pub fn sit(
+    engine: &Engine,
+    benchmark: &Benchmark,
+    references: &References,
+    tell: &mut dyn FnMut(usize, usize),
+) -> Result<Report, ExamError> {
     let mut ids: HashMap<&str, ItemId> = HashMap::new();
     let mut names: HashMap<ItemId, &str> = HashMap::new();
-    let mut paths: HashMap<&str, PathBuf> = HashMap::new();
     for entry in &benchmark.gallery {
-        let path = benchmark.path_of(entry);
-        if let Some(known) = engine.library.known(&path).map_err(SearchError::from)? {
+        if let Some(known) = engine.library.known(&benchmark.path_of(entry)).map_err(SearchError::from)? {
             ids.insert(&entry.name, known.id);
             names.insert(known.id, &entry.name);
-            paths.insert(&entry.name, path);
         }
     }
     let mut marker = benchmark.marker()?;
     let depth = benchmark.gallery.len();
-    let limits = Limits::default();
     let mut done = 0;
-    for chunk in benchmark.queries.chunks(256) {
-        let mut needed: Vec<&str> = chunk.iter().map(|q| q.reference.as_str()).collect();
-        needed.sort_unstable();
-        needed.dedup();
-        let view = &engine.method.model().manifest.view;
-        let sampling = engine.method.model().manifest.sampling;
-        let seen: HashMap<&str, Seen> = needed
-            .par_iter()
-            .map(|name| {
-                let path = paths.get(name).cloned().unwrap_or_default();
-                let fail = |source| SearchError::Reference { path: path.display().to_string(), source };
-                let clip = media::open(&path, &limits).and_then(|m| m.sample(&sampling, None)).map_err(fail)?;
-                Ok((*name, Seen { frames: clip.frames.iter().map(|f| view.look(f)).collect() }))
-            })
-            .collect::<Result<_, SearchError>>()?;
-        let questions: Vec<(ItemId, &Seen, &str)> = chunk
+    for chunk in benchmark.queries.chunks(64) {
+        let questions = chunk
             .iter()
-            .filter_map(|q| Some((*ids.get(q.reference.as_str())?, seen.get(q.reference.as_str())?, q.text.as_str())))
-            .collect();
+            .map(|q| {
+                let known = ids.get(q.reference.as_str()).zip(references.get(&q.reference));
+                let (id, seen) = known.ok_or_else(|| ExamError::Missing { count: 1, first: q.reference.clone() })?;
+                Ok((*id, seen, q.text.as_str()))
+            })
+            .collect::<Result<Vec<_>, ExamError>>()?;
         let answers = search::find_batch(engine, &questions, depth, benchmark.protocol.drop_reference)?;
         for (query, hits) in chunk.iter().zip(answers) {
             marker.add(&query.id, hits.iter().filter_map(|h| names.get(&h.item).copied()))?;
