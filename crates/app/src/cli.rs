@@ -48,21 +48,15 @@ pub enum Command {
     Docs(Docs),
 }
 
-/// See it work: write a library of drawn scenes, ask it questions, show the answers
+/// See it work: draw a world, put it into a library, ask it questions, show the answers
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut demo                         into a folder of its own
+  likebut demo                         into ./likebut-demo
   likebut demo --out try --no-page     into ./try, without the page")]
 pub struct Demo {
     /// Where scenes, library and page are written
     #[arg(long, value_name = "FOLDER", default_value = "likebut-demo")]
     pub out: PathBuf,
-    /// Pictures and clips in the library
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(50..=20_000))]
-    pub items: u32,
-    /// The seed that the scenes are drawn from
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub seed: u64,
     /// Write no page
     #[arg(long)]
     pub no_page: bool,
@@ -84,9 +78,12 @@ pub struct Add {
     /// Files and folders
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Only say what would be looked at
+    /// Only list the files that would be looked at
     #[arg(long)]
     pub dry_run: bool,
+    /// Try files again that were left out before and have not changed
+    #[arg(long)]
+    pub retry: bool,
     /// Print the outcome as one JSON object
     #[arg(long)]
     pub json: bool,
@@ -110,9 +107,6 @@ pub struct Find {
     /// What the wanted ones should not show
     #[arg(long, value_name = "WORDS")]
     pub not: Option<String>,
-    /// Show the reference itself too, where it is in the library
-    #[arg(long)]
-    pub with_reference: bool,
     /// End with code 4 if nothing is found
     #[arg(long)]
     pub fail_on_none: bool,
@@ -180,61 +174,100 @@ pub struct Remove {
     pub json: bool,
 }
 
-/// Draw a world of scenes: pictures and clips with captions and triplets
+/// Draw a world: pictures and clips with captions and questions, as real files
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut scenes world                          a small world in ./world
-  likebut scenes world --items 5000 --seed 7    a larger one, another seed")]
+  likebut scenes world                              fifty families of nine scenes, in ./world
+  likebut scenes world --test 230 --val 60          the set that figures are quoted on
+  likebut scenes world --train 1000 --seed 7        something to learn from
+
+The same numbers give the same world. Complete files are kept when the command runs again.")]
 pub struct Scenes {
-    /// The folder to write; it must be empty or absent
+    /// The folder to write
     #[arg(value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Pictures and clips
-    #[arg(long, value_name = "N", default_value_t = 400, value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
-    pub items: u32,
-    /// The seed that everything is drawn from
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// Families to be marked on
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub test: u32,
+    /// Families to choose settings on
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub val: u32,
+    /// Families to learn from
+    #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    pub train: u32,
+    /// The seed that decides everything; the shipped model learnt from the default one's training part
+    #[arg(long, value_name = "N", default_value_t = scenes::World::demo().seed)]
     pub seed: u64,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
-/// Mark methods on a set of triplets
+/// Mark methods on a set of questions
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut eval world                                       all methods on a drawn world
-  likebut eval world --methods imagine,sum --split test    two of them")]
+  likebut eval world                                      all methods, on the test part
+  likebut eval world --methods imagine,sum --split val    two of them, on another part
+  likebut eval world --json > marks.json                  with every question's rank")]
 pub struct Eval {
-    /// A folder with gallery.jsonl and triplets.jsonl
+    /// A folder with gallery.SPLIT.jsonl and triplets.SPLIT.jsonl
     #[arg(value_name = "FOLDER")]
     pub set: PathBuf,
     /// Which methods, separated by commas
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub methods: Vec<String>,
-    /// Which part of the set: train, val or test
+    /// Which part of the set
     #[arg(long, value_name = "SPLIT", default_value = "test")]
-    pub split: String,
+    pub split: Part,
+    /// Go on without items whose file is missing; they are counted in the report
+    #[arg(long)]
+    pub leave_out_missing: bool,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
 }
 
+/// A part of a set.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Part {
+    /// To learn from
+    Train,
+    /// To choose settings on
+    Val,
+    /// To be marked on
+    Test,
+}
+
 /// Train as a recipe says
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut train recipes/imagine-toy.toml --out runs/toy
-  likebut train recipes/imagine-toy.toml --out runs/toy --resume     after a stop")]
+  likebut train recipes/scenes-toy.toml --out runs/toy      begin, or go on after a stop
+  likebut eval world --model runs/toy/model                 mark what came out")]
 pub struct Train {
     /// The recipe
     #[arg(value_name = "RECIPE")]
     pub recipe: PathBuf,
-    /// Where the run is written
+    /// Where the run is written; a run that is there already goes on
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Go on with the run in that folder
-    #[arg(long)]
-    pub resume: bool,
+    /// Where to stop
+    #[arg(long, value_name = "STAGE", default_value = "imagine")]
+    pub until: Until,
+    /// Steps between two checkpoints
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub checkpoint_every: usize,
+    /// Steps between two looks at the validation part
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub validate_every: usize,
+}
+
+/// A stage of training.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Until {
+    /// After the backbone has learnt from captions
+    Pretrain,
+    /// After the method has learnt from questions
+    Imagine,
 }
 
 /// Say what this machine and this installation can do

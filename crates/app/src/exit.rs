@@ -16,7 +16,7 @@ pub enum Exit {
     Skipped = 3,
     /// Nothing matched, and `--fail-on-none` was given.
     NoMatch = 4,
-    /// A model or data set that is needed is not here.
+    /// A model or data set that is needed is not here, or is not what it says.
     Missing = 5,
     /// The library is damaged, or was made by another version or model.
     Library = 6,
@@ -38,7 +38,7 @@ pub const EXITS: &[(Exit, &str)] = &[
     (Exit::NoMatch, "nothing matched (only with --fail-on-none)"),
     (
         Exit::Missing,
-        "a model or data set that is needed is not here",
+        "a model or data set that is needed is not here, or is not what it says",
     ),
     (
         Exit::Library,
@@ -104,6 +104,18 @@ impl Failure {
         self
     }
 
+    /// Says first what was being done.
+    pub fn about(mut self, doing: impl std::fmt::Display) -> Self {
+        self.what = format!("{doing}: {}", self.what);
+        self
+    }
+
+    /// Keeps the code, says something else.
+    fn about_in_full(mut self, what: String) -> Self {
+        self.what = what;
+        self
+    }
+
     /// The reader of our output has gone away (`likebut … | head`): nobody is left to be told.
     pub fn is_quiet(&self) -> bool {
         self.exit == Exit::Ok
@@ -147,6 +159,107 @@ impl From<library::Error> for Failure {
                 .hint("likebut add FOLDER puts your pictures and clips in")
                 .hint("likebut demo shows it with nothing of your own"),
             _ => failure(Exit::Failed),
+        }
+    }
+}
+
+/// Searching: as whatever went wrong within.
+impl From<search::SearchError> for Failure {
+    fn from(error: search::SearchError) -> Self {
+        use search::SearchError::*;
+        match error {
+            Library(e) => e.into(),
+            Method(e) => Self::usage(e),
+            Query(e) => Self::usage(e),
+            Reference { path, source } => {
+                Self::from(source).about(format!("cannot read the reference {path}"))
+            }
+        }
+    }
+}
+
+/// Media: a file that cannot be meant was typed wrongly; a tool that is missing is missing.
+impl From<media::Error> for Failure {
+    fn from(error: media::Error) -> Self {
+        use media::Error::*;
+        match error {
+            Io { source, .. }
+                if matches!(
+                    source.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory
+                ) =>
+            {
+                Self::usage(source)
+            }
+            Io { source, .. } => source.into(),
+            NotMedia(_) | BadRequest(_) | Unsupported(_) => Self::usage(error),
+            TooLarge(_) => Self::usage(error).hint("to read it all the same: --max-pixels N"),
+            NeedsFfmpeg(_) => Self::new(Exit::Missing, error)
+                .hint("install ffmpeg, or say where it is: LIKEBUT_FFMPEG=/path/to/ffmpeg"),
+            Corrupt(_) | Timeout(_) => Self::failed(error),
+        }
+    }
+}
+
+/// A model: what is not here or not what it says has its code; a head that it lacks was asked for.
+impl From<methods::ModelError> for Failure {
+    fn from(error: methods::ModelError) -> Self {
+        use methods::ModelError::*;
+        match error {
+            NoHead { .. } => Self::usage(error),
+            Write { .. } => Self::failed(error),
+            _ => Self::new(Exit::Missing, error),
+        }
+    }
+}
+
+/// A set of questions that is not here or not in its format; marks that cannot be given.
+impl From<benchmarks::Error> for Failure {
+    fn from(error: benchmarks::Error) -> Self {
+        Self::new(Exit::Missing, error)
+    }
+}
+
+/// An exam.
+impl From<train::exam::ExamError> for Failure {
+    fn from(error: train::exam::ExamError) -> Self {
+        use train::exam::ExamError::*;
+        match error {
+            Search(e) => e.into(),
+            Benchmark(e) => e.into(),
+            Missing { .. } => Self::new(Exit::Missing, error),
+        }
+    }
+}
+
+/// Training.
+impl From<train::TrainError> for Failure {
+    fn from(error: train::TrainError) -> Self {
+        use train::TrainError::*;
+        match error {
+            Model(e) => e.into(),
+            Recipe(e) => e.into(),
+            OtherRun { .. } => Self::usage(error),
+            File { .. } | NotFinite { .. } => Self::failed(error),
+            Weights(_) => Self::new(Exit::Missing, error),
+        }
+    }
+}
+
+/// A recipe.
+impl From<train::RecipeError> for Failure {
+    fn from(error: train::RecipeError) -> Self {
+        Self::usage(error)
+    }
+}
+
+/// Drawn scenes.
+impl From<scenes::WriteError> for Failure {
+    fn from(error: scenes::WriteError) -> Self {
+        let what = error.to_string();
+        match error {
+            scenes::WriteError::Io { source, .. } => Self::from(source).about_in_full(what),
+            scenes::WriteError::Media { .. } => Self::failed(what),
         }
     }
 }

@@ -2,91 +2,30 @@
 
 use std::path::Path;
 
-use domain::{Hit, ItemId, Kind, MediaRef};
+use domain::{ItemId, MediaRef};
 use library::Library;
+use search::Found;
 use serde_json::{Value, json};
 
-use crate::exit::Failure;
 use crate::paint::Paint;
 use crate::paths::shown;
 use crate::progress::bar;
 use crate::terminal::{self, Protocol, Rgb};
 
-/// A hit with what the library knows about it.
-pub struct Found {
-    /// Its place, from 1.
-    pub rank: usize,
-    /// Its number in the library.
-    pub id: ItemId,
-    /// Where it lies.
-    pub media: MediaRef,
-    /// Picture or clip.
-    pub kind: Kind,
-    /// Higher is better; comparable within one question only.
-    pub score: f32,
-    /// The similarities that the score is made of, by name.
-    pub parts: Vec<(&'static str, f32)>,
-    /// Its length, if it is a clip.
-    pub duration_secs: Option<f64>,
-    /// What it shows, in words, if anybody said so.
-    pub caption: Option<String>,
-}
-
-/// Looks up what the library knows about the hits. An item that left between the search and now
-/// is passed over.
-pub fn look_up(
-    library: &Library,
-    hits: &[Hit],
-    terms: &[&'static str],
-) -> Result<Vec<Found>, Failure> {
-    let mut out = Vec::with_capacity(hits.len());
-    for hit in hits {
-        let Some(item) = library.item(hit.item)? else {
-            continue;
-        };
-        out.push(Found {
-            rank: out.len() + 1,
-            id: hit.item,
-            media: item.media,
-            kind: item.kind,
-            score: hit.score,
-            parts: terms
-                .iter()
-                .copied()
-                .zip(hit.parts.iter().copied())
-                .collect(),
-            duration_secs: item.info.duration_secs,
-            caption: item.caption,
-        });
-    }
-    Ok(out)
-}
-
-impl Found {
-    /// As one JSON object.
-    pub fn json(&self) -> Value {
-        let parts: serde_json::Map<_, _> = self
-            .parts
-            .iter()
-            .map(|(name, sim)| ((*name).to_owned(), number(*sim)))
-            .collect();
-        json!({
-            "rank": self.rank,
-            "id": self.id,
-            "path": self.media.path,
-            "span": self.media.span,
-            "kind": self.kind,
-            "score": number(self.score),
-            "parts": parts,
-            "duration_secs": self.duration_secs,
-            "caption": self.caption,
-        })
-    }
-
-    /// The bytes of its path, as the system writes it.
-    pub fn path_bytes(&self) -> Vec<u8> {
-        path_bytes(&self.media.path)
-    }
+/// A hit as one JSON object; `rank` counts from 1.
+pub fn json(rank: usize, found: &Found) -> Value {
+    let Found { hit, item } = found;
+    json!({
+        "rank": rank,
+        "id": item.id,
+        "path": item.media.path,
+        "span": item.media.span,
+        "kind": item.kind,
+        "score": number(hit.score),
+        "parts": hit.parts.iter().map(|sim| number(*sim)).collect::<Vec<_>>(),
+        "duration_secs": item.info.duration_secs,
+        "caption": item.caption,
+    })
 }
 
 /// A score as people would write it: f32's own digits, not those of the f64 nearest to it.
@@ -96,46 +35,54 @@ fn number(x: f32) -> Value {
         .map_or(Value::Null, Value::from)
 }
 
+/// The bytes of a path, as the system writes it.
 #[cfg(unix)]
-fn path_bytes(path: &Path) -> Vec<u8> {
+pub fn path_bytes(path: &Path) -> Vec<u8> {
     use std::os::unix::ffi::OsStrExt as _;
     path.as_os_str().as_bytes().to_vec()
 }
 
+/// The bytes of a path, as the system writes it.
 #[cfg(not(unix))]
-fn path_bytes(path: &Path) -> Vec<u8> {
+pub fn path_bytes(path: &Path) -> Vec<u8> {
     path.to_string_lossy().into_owned().into_bytes()
 }
 
-/// One line per hit: place, a bar for the score against the best one's, score, number, path.
-pub fn lines(found: &[Found], paint: &Paint) -> String {
-    let best = found.iter().map(|f| f.score).fold(0.0, f32::max);
-    found
-        .iter()
-        .map(|f| {
-            let share = if best > 0.0 {
-                (f.score / best).clamp(0.0, 1.0)
-            } else {
-                0.0
-            };
-            let length = f
-                .duration_secs
-                .map(|s| format!("  {}", domain::clock_from_secs(s)))
-                .unwrap_or_default();
-            format!(
-                "{}  {} {:.3}  {} {}{}\n",
-                paint.bold(&format!("{:>3}", f.rank)),
-                paint.good(&bar((share * 1000.0) as u64, 1000, 8)),
-                f.score,
-                paint.dim(&format!("{:<7}", format!("#{}", f.id))),
-                shown_media(&f.media),
-                paint.dim(&length)
-            )
-        })
-        .collect()
+/// One line per hit: place, a bar for the score against the best one's, score, number, path, and a
+/// tick where the hit is known to be right.
+pub fn lines(found: &[Found], paint: &Paint, is_right: &dyn Fn(ItemId) -> bool) -> String {
+    let best = found.iter().map(|f| f.hit.score).fold(0.0, f32::max);
+    let mut out = String::new();
+    for (i, Found { hit, item }) in found.iter().enumerate() {
+        let share = if best > 0.0 {
+            (hit.score / best).clamp(0.0, 1.0)
+        } else {
+            0.0
+        };
+        let place = paint.bold(&format!("{:>3}", i + 1));
+        let bar = paint.good(&bar((share * 1000.0) as u64, 1000, 8));
+        let number = paint.dim(&format!("{:<7}", format!("#{}", item.id)));
+        let length = item
+            .info
+            .duration_secs
+            .map(|s| format!("  {}", domain::clock_from_secs(s)));
+        let length = paint.dim(&length.unwrap_or_default());
+        let tick = if is_right(item.id) {
+            format!("  {}", paint.good("✓"))
+        } else {
+            String::new()
+        };
+        let path = shown_media(&item.media);
+        out.push_str(&format!(
+            "{place}  {bar} {:.3}  {number} {path}{length}{tick}\n",
+            hit.score
+        ));
+    }
+    out
 }
 
-fn shown_media(media: &MediaRef) -> String {
+/// Where media lies, as short as it can be said.
+pub fn shown_media(media: &MediaRef) -> String {
     let path = shown(&media.path);
     match media.span {
         Some(_) => MediaRef {
@@ -157,20 +104,20 @@ pub fn row_of_pictures(
     /// Cells across and down that one picture takes; cells are about twice as high as wide.
     const ACROSS: usize = 16;
     const DOWN: usize = 8;
+    /// Its pixels, and those between two.
     const TILE: usize = 128;
-    let count = found.len().min(8).min(columns / ACROSS);
+    const GAP: usize = TILE / ACROSS;
+    let count = found.len().min(8).min((columns + 1) / (ACROSS + 1));
+    let gone = || Rgb::filled(1, 1, [96; 3]);
     let pictures: Vec<Rgb> = found[..count]
         .iter()
-        .map(|f| thumbnail(library, f.id).unwrap_or_else(|| Rgb::filled(1, 1, [96; 3])))
+        .map(|f| thumbnail(library, f.item.id).unwrap_or_else(gone))
         .collect();
-    let sheet = terminal::contact_sheet(&pictures, TILE, TILE / ACROSS, [0; 3]);
-    let across = sheet.width * ACROSS / TILE;
-    let mut out = terminal::draw(&sheet, across, DOWN, protocol);
+    let sheet = terminal::contact_sheet(&pictures, TILE, GAP, [0; 3]);
+    let mut out = terminal::draw(&sheet, sheet.width * ACROSS / TILE, DOWN, protocol);
     // A sixel picture is drawn in pixels, so columns of text would not stand below it.
     if count > 0 && protocol != Protocol::Sixel {
-        let places: String = (1..=count)
-            .map(|n| format!("{n:^width$}", width = ACROSS + 1))
-            .collect();
+        let places: String = (1..=count).map(|n| format!("{n:^ACROSS$} ")).collect();
         out.extend_from_slice(places.trim_end().as_bytes());
         out.push(b'\n');
     }
@@ -189,38 +136,52 @@ fn thumbnail(library: &Library, id: ItemId) -> Option<Rgb> {
 
 #[cfg(test)]
 mod tests {
+    use domain::{Digest, Hit, Kind};
+    use library::{Info, Item};
+
     use super::*;
 
-    fn found(rank: usize, score: f32) -> Found {
-        Found {
-            rank,
-            id: ItemId(7),
+    fn found(id: i64, score: f32) -> Found {
+        let item = Item {
+            id: ItemId(id),
             media: MediaRef::file("/films/a\x1b.mp4"),
             kind: Kind::Clip,
-            score,
-            parts: vec![("composed", score)],
-            duration_secs: Some(3.0),
+            digest: Digest::of(b"a"),
+            size: 1,
+            mtime_ns: 0,
+            info: Info {
+                duration_secs: Some(3.0),
+                ..Info::default()
+            },
             caption: None,
+            added_ms: 0,
+        };
+        Found {
+            hit: Hit {
+                item: item.id,
+                score,
+                parts: vec![score],
+            },
+            item,
         }
     }
 
     #[test]
     fn a_line_has_place_score_number_and_a_path_that_is_safe_to_print() {
         let paint = Paint::decide(crate::paint::Choice::Never, false, &|_| None);
-        let text = lines(&[found(1, 0.5), found(2, 0.25)], &paint);
-        assert_eq!(
-            text,
-            "  1  ████████ 0.500  #7      /films/a\\u{1b}.mp4  00:03\n  2  ████     0.250  #7      /films/a\\u{1b}.mp4  00:03\n"
-        );
-        assert_eq!(lines(&[], &paint), "");
-        assert!(lines(&[found(1, -0.5)], &paint).contains("         -0.500"));
+        let text = lines(&[found(7, 0.5), found(12, 0.25)], &paint, &|id| id.0 == 12);
+        let expected = "  1  ████████ 0.500  #7      /films/a\\u{1b}.mp4  00:03\n  \
+                        2  ████     0.250  #12     /films/a\\u{1b}.mp4  00:03  ✓\n";
+        assert_eq!(text, expected);
+        assert_eq!(lines(&[], &paint, &|_| true), "");
+        assert!(lines(&[found(1, -0.5)], &paint, &|_| false).contains("         -0.500"));
     }
 
     #[test]
     fn json_has_the_digits_of_the_score() {
-        let value = found(1, 0.1).json();
+        let value = json(1, &found(7, 0.1));
         assert_eq!(value["score"].to_string(), "0.1");
-        assert_eq!(value["parts"]["composed"].to_string(), "0.1");
+        assert_eq!(value["parts"].to_string(), "[0.1]");
         assert_eq!(
             (value["id"].clone(), value["kind"].clone()),
             (7.into(), "clip".into())

@@ -1,11 +1,13 @@
 //! One binary, `likebut`: show a picture or a clip, say what should be different, find it.
 
+mod answers;
 mod cli;
 mod commands;
 mod exit;
 mod folders;
 mod hits;
 mod interrupt;
+mod models;
 mod page;
 mod paint;
 mod paths;
@@ -65,6 +67,10 @@ fn run() -> Result<Exit, Failure> {
         quiet: typed.quiet,
         settings,
     };
+    // Fails only if it was built before, which nothing above does.
+    let _ = rayon::ThreadPoolBuilder::new()
+        .num_threads(context.settings.jobs())
+        .build_global();
     commands::run(typed, &context)
 }
 

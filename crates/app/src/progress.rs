@@ -22,6 +22,7 @@ pub struct Progress {
     started: Instant,
     shown: Option<Instant>,
     marks: VecDeque<(Instant, u64)>,
+    note: String,
     style: Style,
 }
 
@@ -51,6 +52,7 @@ impl Progress {
             started: now,
             shown: None,
             marks: [(now, 0)].into(),
+            note: String::new(),
             style,
         }
     }
@@ -77,6 +79,11 @@ impl Progress {
         }
     }
 
+    /// What stands behind the figures, such as the loss.
+    pub fn note(&mut self, note: String) {
+        self.note = note;
+    }
+
     /// Changes the size of the work, where it is learnt on the way.
     pub fn set_total(&mut self, total: u64) {
         self.total = total;
@@ -95,7 +102,10 @@ impl Progress {
         let (then, before) = self.marks[0];
         let rate =
             (self.done - before.min(self.done)) as f64 / (now - then).as_secs_f64().max(1e-9);
-        let text = describe(self.label, self.unit, self.done, self.total, rate);
+        let mut text = describe(self.label, self.unit, self.done, self.total, rate);
+        if !self.note.is_empty() {
+            text = format!("{text}  {}", self.note);
+        }
         // Progress is a courtesy: a closed stderr must not stop the work.
         let _ = match self.style {
             Style::Bar => {

@@ -41,6 +41,15 @@ pub const SETTINGS: &[Setting] = &[
         check: not_empty,
     },
     Setting {
+        key: "model",
+        value: "FOLDER",
+        short: None,
+        default: "",
+        sentence: "The model, a folder that training wrote; the one inside the program if unset",
+        commands: &["add", "find", "demo", "eval", "doctor"],
+        check: not_empty,
+    },
+    Setting {
         key: "method",
         value: "NAME",
         short: None,
@@ -53,10 +62,10 @@ pub const SETTINGS: &[Setting] = &[
         key: "device",
         value: "NAME",
         short: None,
-        default: "auto",
-        sentence: "What computes: auto or cpu",
-        commands: &["add", "find", "demo", "eval", "train", "doctor"],
-        check: |text| one_of(text, &["auto", "cpu"]),
+        default: "cpu",
+        sentence: "What computes: cpu, or gpu where the program was built with it",
+        commands: &["add", "find", "demo", "eval", "doctor"],
+        check: |text| one_of(text, &["cpu", "gpu"]),
     },
     Setting {
         key: "limit",
@@ -98,9 +107,9 @@ pub const SETTINGS: &[Setting] = &[
         key: "batch",
         value: "N",
         short: None,
-        default: "16",
-        sentence: "How many items go through the model together, from 1 to 1024; fewer need less memory",
-        commands: &["add", "demo", "eval"],
+        default: "64",
+        sentence: "How many files go through together, from 1 to 1024; fewer need less memory",
+        commands: &["add", "demo"],
         check: |text| whole(text, 1, 1024),
     },
     Setting {
@@ -108,8 +117,8 @@ pub const SETTINGS: &[Setting] = &[
         value: "N",
         short: Some('j'),
         default: "0",
-        sentence: "How many files are decoded at the same time, up to 256; 0 is one per core",
-        commands: &["add", "demo"],
+        sentence: "How many threads work, up to 256; 0 is one per core",
+        commands: &["add", "find", "demo", "eval", "scenes", "train"],
         check: |text| whole(text, 0, 256),
     },
     Setting {
@@ -228,9 +237,21 @@ impl Settings {
         }
     }
 
+    /// The model's folder; the one inside the program if `None`.
+    pub fn model(&self) -> Option<PathBuf> {
+        Some(self.text("model"))
+            .filter(|folder| !folder.is_empty())
+            .map(PathBuf::from)
+    }
+
     /// The method's name.
     pub fn method(&self) -> &str {
         self.text("method")
+    }
+
+    /// What computes.
+    pub fn device(&self) -> &str {
+        self.text("device")
     }
 
     /// How many hits are shown.
@@ -253,12 +274,12 @@ impl Settings {
         self.number("max_pixels") as u64
     }
 
-    /// How many items go through the model together.
+    /// How many files go through together.
     pub fn batch(&self) -> usize {
         self.number("batch")
     }
 
-    /// How many files are decoded at the same time.
+    /// How many threads work.
     pub fn jobs(&self) -> usize {
         match self.number("jobs") {
             0 => std::thread::available_parallelism().map_or(1, usize::from),

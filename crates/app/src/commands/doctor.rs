@@ -24,7 +24,7 @@ struct Finding {
 
 /// Looks at everything and says what was found; what is missing is no failure of the doctor.
 pub fn run(typed: &cli::Doctor, context: &Context) -> Result<Exit, Failure> {
-    let findings = [version(), processor(), memory(), ffmpeg(), library(context)];
+    let findings = [version(), processor(), memory(), ffmpeg(), model(context), library(context)];
     if typed.json {
         let findings: Vec<_> = findings
             .iter()
@@ -127,6 +127,26 @@ fn ffmpeg() -> Finding {
                     .to_owned(),
             ),
         },
+    }
+}
+
+fn model(context: &Context) -> Finding {
+    let name = "model";
+    match crate::models::open(&context.settings) {
+        Ok(model) => {
+            let m = &model.manifest;
+            Finding {
+                name,
+                ok: true,
+                found: format!("{} ({}) · {}", m.name, m.weights.short(), m.about),
+                meaning: m.drawn_only.then(|| {
+                    "on photographs and films its answers are poor; a model for them will come by `likebut model`, \
+                     which is not in this version yet"
+                        .to_owned()
+                }),
+            }
+        }
+        Err(failure) => Finding { name, ok: false, found: failure.what, meaning: None },
     }
 }
 

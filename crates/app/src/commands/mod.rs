@@ -1,11 +1,17 @@
 //! The commands: one file each, from what was typed to what it means to doing it.
 
+mod add;
 mod completions;
 mod config;
+mod demo;
 mod docs;
 mod doctor;
+mod eval;
+mod find;
 mod remove;
+mod scenes;
 mod status;
+mod train;
 mod verify;
 
 use std::io::Write;
@@ -40,6 +46,12 @@ impl Context {
 /// Runs what was typed.
 pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
     match cli.command {
+        Command::Demo(typed) => demo::run(&typed, context),
+        Command::Add(typed) => add::run(&typed, context),
+        Command::Find(typed) => find::run(&typed, context),
+        Command::Scenes(typed) => scenes::run(&typed, context),
+        Command::Eval(typed) => eval::run(&typed, context),
+        Command::Train(typed) => train::run(&typed, context),
         Command::Status(typed) => status::run(&typed, context),
         Command::Verify(typed) => verify::run(&typed, context),
         Command::Remove(typed) => remove::run(&typed, context),
@@ -47,7 +59,6 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Config(typed) => config::run(typed, context),
         Command::Completions(typed) => completions::run(&typed),
         Command::Docs(typed) => docs::run(&typed),
-        _ => Err(Failure::failed("not wired")),
     }
 }
 

@@ -1,5 +1,7 @@
 //! The real binary, run as a user runs it: exit codes, what goes where, bad input.
 
+mod hostile;
+mod journey;
 mod manners;
 
 use std::path::{Path, PathBuf};

@@ -1,0 +1,100 @@
+//! Which model and which method: the one inside the program, or a folder that training wrote.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use library::Library;
+use methods::{METHODS, Method, Model};
+use search::Engine;
+
+use crate::exit::{Exit, Failure, nearest};
+use crate::settings::Settings;
+
+/// The model inside the program: a model folder, file by file.
+const MANIFEST: &[u8] = include_bytes!("../model/manifest.json");
+const WEIGHTS: &[u8] = include_bytes!("../model/model.safetensors");
+const VOCAB: &[u8] = include_bytes!("../model/vocab.txt");
+
+/// The model that the settings ask for.
+pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
+    let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
+    let model = match settings.model() {
+        Some(folder) => Model::open(&folder, &device).map_err(|e| {
+            Failure::from(e).hint("leave --model out to use the one inside the program")
+        })?,
+        None => embedded(&device)?,
+    };
+    Ok(Arc::new(model))
+}
+
+fn embedded(device: &nets::Device) -> Result<Model, Failure> {
+    Ok(Model::from_parts(MANIFEST, WEIGHTS, VOCAB, device)?)
+}
+
+/// The method with this name over a model; an unknown name is answered with the nearest known one.
+pub fn method(name: &str, model: &Arc<Model>) -> Result<Box<dyn Method>, Failure> {
+    Ok((known(name)?.make)(model.clone())?)
+}
+
+/// The line of the list of methods with this name.
+pub fn known(name: &str) -> Result<&'static methods::Entry, Failure> {
+    methods::entry(name).ok_or_else(|| {
+        let failure = Failure::usage(format!("there is no method {name:?}"));
+        let failure = match nearest(name, METHODS.iter().map(|m| m.name)) {
+            Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
+            None => failure,
+        };
+        METHODS
+            .iter()
+            .fold(failure, |f, m| f.hint(format!("{:<8} {}", m.name, m.about)))
+    })
+}
+
+/// Method, model and library together, as the settings ask for them.
+pub fn engine(settings: &Settings, library: Library) -> Result<Engine, Failure> {
+    let method = method(settings.method(), &open(settings)?)?;
+    let folder = settings.library();
+    Engine::new(method, library).map_err(|e| other_model(e, &folder))
+}
+
+/// A library that another model filled: what the user can do about it.
+fn other_model(error: search::SearchError, folder: &Path) -> Failure {
+    let failure = Failure::from(error);
+    match failure.exit {
+        Exit::Library => failure
+            .hint(format!("the library is {}", folder.display()))
+            .hint("to keep it, ask with the model that filled it: --model FOLDER")
+            .hint("to begin another beside it: --library FOLDER"),
+        _ => failure,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_model_inside_the_program_opens_and_holds_every_method() {
+        let model = Arc::new(embedded(&nets::cpu()).expect("it was built in"));
+        for entry in METHODS {
+            assert!(method(entry.name, &model).is_ok(), "{}", entry.name);
+        }
+        assert!(
+            WEIGHTS.len() <= 12 << 20,
+            "the shipped weights have {} bytes",
+            WEIGHTS.len()
+        );
+    }
+
+    #[test]
+    fn an_unknown_method_is_answered_with_the_nearest() {
+        let Err(failure) = known("imagin") else {
+            panic!("there is no such method")
+        };
+        assert_eq!(
+            (failure.exit, failure.hints[0].as_str()),
+            (Exit::Usage, "did you mean \"imagine\"?")
+        );
+        assert_eq!(failure.hints.len(), 1 + METHODS.len());
+    }
+}

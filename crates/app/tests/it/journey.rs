@@ -1,0 +1,118 @@
+//! The way of a user: draw, add, find, look, remove, mark.
+
+use super::{Home, Run};
+
+/// A home with a small drawn world in `world`, and its test part in the library.
+fn with_world() -> Home {
+    let home = Home::new();
+    home.run(&["scenes", "world", "--test", "2"]).works();
+    home.run(&["add", "world"]).works();
+    home
+}
+
+#[test]
+fn a_world_is_drawn_added_asked_and_emptied() {
+    let home = with_world();
+    let status = home.run(&["status", "--json"]).works().json();
+    let items = status["indexed"].as_u64().expect("a number");
+    assert!(items >= 10 && status["failed"] == serde_json::json!([]), "{status}");
+    assert_eq!(home.run(&["verify", "--json"]).works().json()["ok"], true);
+
+    let again = home.run(&["add", "world", "--json"]).works().json();
+    assert_eq!((again["indexed"].clone(), again["unchanged"].clone()), (0.into(), items.into()));
+
+    let found = home.run(&["find", "#1", "in winter", "-n", "5", "--json"]).works().json();
+    let hits = found["hits"].as_array().expect("hits");
+    assert_eq!((hits.len(), found["of"].as_u64()), (5, Some(items - 1)));
+    assert!(hits.iter().all(|hit| hit["id"] != 1), "the reference is no answer: {found}");
+    let scores: Vec<f64> = hits.iter().filter_map(|hit| hit["score"].as_f64()).collect();
+    assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
+
+    let lines = home.run(&["find", "#1", "in winter", "-n", "5", "--jsonl"]).works().out.clone();
+    let first: serde_json::Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
+    assert_eq!((lines.lines().count(), first["likebut"].as_i64(), first["rank"].as_i64()), (5, Some(1), Some(1)));
+    assert_eq!(first["path"], hits[0]["path"]);
+    let paths = home.run(&["find", "#1", "in winter", "-n", "5", "--paths0"]).works().out.clone();
+    let paths: Vec<&str> = paths.split_terminator('\0').collect();
+    assert_eq!(paths.len(), 5);
+    assert!(paths.iter().all(|path| std::path::Path::new(path).is_file()));
+
+    let dry = home.run(&["remove", "--dry-run", "#1", "#2"]);
+    assert_eq!(dry.works().out.lines().count(), 2);
+    home.run(&["remove", "#1"]).works();
+    assert_eq!(home.run(&["status", "--json"]).json()["indexed"], items - 1);
+    home.run(&["remove", "#1"]).fails(2, "no item #1");
+    home.run(&["remove", "world"]).works();
+    assert!(home.path("world/gallery.test.jsonl").is_file(), "the user's files are not touched");
+    let none = home.run(&["find", paths[0], "in winter", "--fail-on-none"]);
+    assert_eq!((none.code, none.out.as_str()), (Some(4), ""), "{none:?}");
+}
+
+#[test]
+fn what_is_moved_is_known_and_what_is_gone_leaves() {
+    let home = with_world();
+    let items = home.run(&["status", "--json"]).json()["indexed"].as_u64().expect("a number");
+    std::fs::rename(home.path("world"), home.path("elsewhere")).expect("it moves");
+    assert!(home.run(&["verify"]).out.contains(&format!("{items} files no longer where they were")));
+    let moved = home.run(&["add", "elsewhere", "--json"]).works().json();
+    assert_eq!((moved["indexed"].clone(), moved["moved"].clone()), (items.into(), items.into()), "{moved}");
+    std::fs::remove_dir_all(home.path("elsewhere/test")).expect("it goes");
+    let gone = home.run(&["add", "elsewhere", "--json"]).works().json();
+    assert_eq!(gone["removed"], items, "{gone}");
+}
+
+#[test]
+fn the_page_holds_reference_words_and_answers() {
+    let home = with_world();
+    let page = home.path("page.html");
+    home.run(&["find", "#1", "on the <moon>", "-n", "3", "--page", "page.html"]).works();
+    let html = std::fs::read_to_string(page).expect("a page");
+    assert!(html.contains("on the &lt;moon&gt;") && !html.contains("<moon>"));
+    assert_eq!(html.matches("<li class=\"hit\">").count(), 3);
+}
+
+#[test]
+fn methods_are_marked_on_a_drawn_world() {
+    let home = Home::new();
+    home.run(&["scenes", "world", "--test", "2"]).works();
+    let run = home.run(&["eval", "world", "--methods", "sum,picture", "--json"]);
+    let json = run.works().json();
+    let queries = json["reports"]["sum"]["all"]["queries"].as_u64().expect("a number");
+    assert!(queries > 5, "{json}");
+    assert_eq!(json["reports"]["picture"]["all"]["queries"], queries);
+    let text = home.run(&["eval", "world", "--methods", "sum"]);
+    assert!(text.works().out.contains("R@1") && text.out.contains("sum"), "{text:?}");
+    home.run(&["eval", "world", "--split", "val"]).fails(5, "gallery.val.jsonl");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_polite_kill_saves_what_is_done_and_says_how_to_go_on() {
+    let home = Home::new();
+    home.run(&["scenes", "world", "--test", "8"]).works();
+    let mut command = home.command(&["add", "world", "--batch", "1"]);
+    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    // As soon as the library is there, the adding has begun.
+    let library = home.path(".local/share/likebut/library/library.db");
+    while !library.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    let pid = child.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
+    let run = Run::of(child.wait_with_output().expect("it ends"));
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.err.contains("To go on: likebut add world"), "{run:?}");
+    home.run(&["verify"]);
+    let rest = home.run(&["add", "world", "--json"]).works().json();
+    let number = |key: &str| rest[key].as_u64().expect("a number");
+    assert_eq!(number("indexed") + number("unchanged"), number("found"), "{rest}");
+    assert_eq!(home.run(&["verify", "--json"]).works().json()["indexed"], rest["found"]);
+}
+
+#[test]
+fn the_doctor_looks_at_everything() {
+    let home = Home::new();
+    let json = home.run(&["doctor", "--json"]).works().json();
+    let names: Vec<_> = json["findings"].as_array().expect("findings").iter().map(|f| f["name"].clone()).collect();
+    assert_eq!(names, ["likebut", "processor", "memory", "ffmpeg", "model", "library"]);
+}
