@@ -32,11 +32,6 @@ impl Paint {
         Self { on }
     }
 
-    /// Whether there is colour.
-    pub fn is_on(&self) -> bool {
-        self.on
-    }
-
     /// What matters.
     pub fn bold(&self, text: &str) -> String {
         self.with("1", text)
@@ -100,7 +95,7 @@ mod tests {
                     .find(|(n, _)| *n == name)
                     .map(|(_, v)| (*v).to_owned())
             })
-            .is_on()
+            .on
         };
         assert!(decide(Choice::Auto, true, &[("TERM", "xterm")]));
         assert!(!decide(Choice::Auto, false, &[("TERM", "xterm")]));

@@ -52,8 +52,11 @@ impl Home {
 /// How a run went.
 #[derive(Debug)]
 pub struct Run {
+    /// The exit code; `None` if a signal ended it.
     pub code: Option<i32>,
+    /// What it wrote to stdout.
     pub out: String,
+    /// What it wrote to stderr.
     pub err: String,
 }
 
