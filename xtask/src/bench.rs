@@ -42,28 +42,13 @@ const FEATURES: &[&str] = &[
 /// Only a run of all of them writes the file: a table half old and half new would be of two machines.
 pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
     let cargo = shell::cargo();
-    let metadata = shell::read(
-        root,
-        &cargo,
-        &[
-            "metadata",
-            "--format-version",
-            "1",
-            "--no-deps",
-            "--offline",
-        ],
-    )?;
-    let metadata: Value =
-        serde_json::from_str(&metadata).map_err(|e| format!("cargo metadata: {e}"))?;
+    let metadata = shell::read(root, &cargo, &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
+    let metadata: Value = serde_json::from_str(&metadata).map_err(|e| format!("cargo metadata: {e}"))?;
     let mut found = bench_targets(&metadata);
     let all = names.is_empty();
-    found.retain(|(krate, bench)| {
-        all || names.iter().any(|n| format!("{krate} {bench}").contains(n))
-    });
+    found.retain(|(krate, bench)| all || names.iter().any(|n| format!("{krate} {bench}").contains(n)));
     if found.is_empty() {
-        return Err(
-            "no such benchmark: there is no matching file under crates/*/benches".to_owned(),
-        );
+        return Err("no such benchmark: there is no matching file under crates/*/benches".to_owned());
     }
 
     let mut page = String::from(
@@ -73,15 +58,8 @@ pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
     for (krate, bench) in found {
         eprintln!("── {krate} {bench}");
         let start = Instant::now();
-        let said = shell::read(
-            root,
-            &cargo,
-            &["bench", "--quiet", "--package", &krate, "--bench", &bench],
-        )?;
-        eprintln!(
-            "{said}── {krate} {bench}: {:.0} s",
-            start.elapsed().as_secs_f64()
-        );
+        let said = shell::read(root, &cargo, &["bench", "--quiet", "--package", &krate, "--bench", &bench])?;
+        eprintln!("{said}── {krate} {bench}: {:.0} s", start.elapsed().as_secs_f64());
         let said = said.trim();
         page.push_str(&format!("\n## {bench} (`{krate}`)\n\n{said}\n"));
     }
@@ -89,8 +67,7 @@ pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
         eprintln!("{FILE} is left as it was; run all benchmarks to write it");
         return Ok(());
     }
-    std::fs::create_dir_all(root.join("results"))
-        .map_err(|e| format!("cannot make results: {e}"))?;
+    std::fs::create_dir_all(root.join("results")).map_err(|e| format!("cannot make results: {e}"))?;
     std::fs::write(root.join(FILE), page).map_err(|e| format!("cannot write {FILE}: {e}"))?;
     eprintln!("wrote {FILE}");
     Ok(())
@@ -101,22 +78,14 @@ fn bench_targets(metadata: &Value) -> Vec<(String, String)> {
     let mut found = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         for target in package["targets"].as_array().into_iter().flatten() {
-            let is_bench = target["kind"]
-                .as_array()
-                .is_some_and(|kinds| kinds.iter().any(|k| k == "bench"));
-            if let (true, Some(krate), Some(bench)) =
-                (is_bench, package["name"].as_str(), target["name"].as_str())
-            {
+            let is_bench = target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|k| k == "bench"));
+            if let (true, Some(krate), Some(bench)) = (is_bench, package["name"].as_str(), target["name"].as_str()) {
                 found.push((krate.to_owned(), bench.to_owned()));
             }
         }
     }
-    let place = |krate: &str| {
-        ORDER
-            .iter()
-            .position(|o| krate.trim_start_matches("likebut-") == *o)
-            .unwrap_or(ORDER.len())
-    };
+    let place =
+        |krate: &str| ORDER.iter().position(|o| krate.trim_start_matches("likebut-") == *o).unwrap_or(ORDER.len());
     found.sort_by(|a, b| place(&a.0).cmp(&place(&b.0)).then_with(|| a.cmp(b)));
     found
 }
@@ -125,63 +94,36 @@ fn bench_targets(metadata: &Value) -> Vec<(String, String)> {
 fn machine(root: &Path) -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let ask = |program: &str, args: &[&str]| {
-        shell::read(root, program, args)
-            .map(|t| t.trim().to_owned())
-            .ok()
-    };
+    let ask = |program: &str, args: &[&str]| shell::read(root, program, args).map(|t| t.trim().to_owned()).ok();
     let unknown = || "unknown".to_owned();
-    let cpu = field(&info, "model name")
-        .map(str::to_owned)
-        .or_else(|| ask("sysctl", &["-n", "machdep.cpu.brand_string"]));
-    let features = field(&info, "flags")
-        .or_else(|| field(&info, "Features"))
-        .map(|flags| {
-            let has: Vec<&str> = flags.split_whitespace().collect();
-            FEATURES
-                .iter()
-                .copied()
-                .filter(|f| has.contains(f))
-                .collect::<Vec<_>>()
-                .join(" ")
-        });
+    let cpu =
+        field(&info, "model name").map(str::to_owned).or_else(|| ask("sysctl", &["-n", "machdep.cpu.brand_string"]));
+    let features = field(&info, "flags").or_else(|| field(&info, "Features")).map(|flags| {
+        let has: Vec<&str> = flags.split_whitespace().collect();
+        FEATURES.iter().copied().filter(|f| has.contains(f)).collect::<Vec<_>>().join(" ")
+    });
     let gib = field(&memory, "MemTotal")
         .and_then(|kb| kb.split_whitespace().next()?.parse::<f64>().ok())
-        .or_else(|| {
-            ask("sysctl", &["-n", "hw.memsize"])?
-                .parse::<f64>()
-                .ok()
-                .map(|bytes| bytes / 1024.0)
-        })
+        .or_else(|| ask("sysctl", &["-n", "hw.memsize"])?.parse::<f64>().ok().map(|bytes| bytes / 1024.0))
         .map(|kb| format!("{:.1} GiB", kb / 1_048_576.0));
-    let cores = std::thread::available_parallelism()
-        .map(|n| n.to_string())
-        .ok();
+    let cores = std::thread::available_parallelism().map(|n| n.to_string()).ok();
     let commit = ask("git", &["describe", "--always", "--dirty"]);
     let rows = [
         ("processor", cpu),
         ("cores seen", cores),
         ("features", features),
         ("memory", gib),
-        (
-            "system",
-            ask("uname", &["-sm"]).or_else(|| Some(std::env::consts::OS.to_owned())),
-        ),
+        ("system", ask("uname", &["-sm"]).or_else(|| Some(std::env::consts::OS.to_owned()))),
         ("compiler", ask("rustc", &["--version"])),
         ("commit", commit),
     ];
-    let row = |(name, value): (&str, Option<String>)| {
-        format!("| {name} | {} |\n", value.unwrap_or_else(unknown))
-    };
+    let row = |(name, value): (&str, Option<String>)| format!("| {name} | {} |\n", value.unwrap_or_else(unknown));
     format!("| machine | |\n|---|---|\n{}", rows.map(row).concat())
 }
 
 /// The first `name : value` line's value.
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    text.lines()
-        .filter_map(|l| l.split_once(':'))
-        .find(|(n, _)| n.trim() == name)
-        .map(|(_, v)| v.trim())
+    text.lines().filter_map(|l| l.split_once(':')).find(|(n, _)| n.trim() == name).map(|(_, v)| v.trim())
 }
 
 #[cfg(test)]
@@ -195,10 +137,7 @@ mod tests {
             bench("likebut-search", "query", "bench"), bench("likebut-x", "x", "bench"),
             bench("likebut-media", "decode", "bench"), bench("likebut-nets", "nets", "lib"),
         ]});
-        let names: Vec<String> = bench_targets(&metadata)
-            .into_iter()
-            .map(|(_, b)| b)
-            .collect();
+        let names: Vec<String> = bench_targets(&metadata).into_iter().map(|(_, b)| b).collect();
         assert_eq!(names, ["decode", "query", "x"]);
     }
 

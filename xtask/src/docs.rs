@@ -14,10 +14,7 @@ struct Printed {
 }
 
 /// All of them; a new one is a line here.
-const PRINTED: &[Printed] = &[Printed {
-    file: "docs/commands.md",
-    args: &["docs", "markdown"],
-}];
+const PRINTED: &[Printed] = &[Printed { file: "docs/commands.md", args: &["docs", "markdown"] }];
 
 /// Writes every document anew.
 pub fn write(root: &Path) -> Result<(), String> {
@@ -25,8 +22,7 @@ pub fn write(root: &Path) -> Result<(), String> {
         let text = print(root, printed)?;
         let file = root.join(printed.file);
         if let Some(folder) = file.parent() {
-            std::fs::create_dir_all(folder)
-                .map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
+            std::fs::create_dir_all(folder).map_err(|e| format!("cannot make {}: {e}", folder.display()))?;
         }
         std::fs::write(&file, text).map_err(|e| format!("cannot write {}: {e}", printed.file))?;
         eprintln!("wrote {}", printed.file);
@@ -38,10 +34,7 @@ pub fn write(root: &Path) -> Result<(), String> {
 pub fn check(root: &Path) -> Result<(), String> {
     for printed in PRINTED {
         let Ok(old) = std::fs::read_to_string(root.join(printed.file)) else {
-            eprintln!(
-                "\n── skipped: {} is not there yet; `cargo xtask docs` writes it",
-                printed.file
-            );
+            eprintln!("\n── skipped: {} is not there yet; `cargo xtask docs` writes it", printed.file);
             continue;
         };
         let new = print(root, printed)?;
@@ -57,15 +50,7 @@ pub fn check(root: &Path) -> Result<(), String> {
 }
 
 fn print(root: &Path, printed: &Printed) -> Result<String, String> {
-    let args = [
-        "run",
-        "--quiet",
-        "--profile",
-        test::PROFILE,
-        "--package",
-        "likebut",
-        "--",
-    ];
+    let args = ["run", "--quiet", "--profile", test::PROFILE, "--package", "likebut", "--"];
     shell::read(root, &shell::cargo(), &[&args, printed.args].concat())
 }
 
@@ -81,12 +66,8 @@ fn first_difference(old: &str, new: &str) -> Option<(usize, String)> {
             (Some(a), Some(b)) if a == b => line += 1,
             (None, None) => return Some((line, "the line ends differ".to_owned())),
             (a, b) => {
-                let show =
-                    |l: Option<&str>| l.map_or("nothing more".to_owned(), |l| format!("{l:?}"));
-                return Some((
-                    line,
-                    format!("the file says {}, the program prints {}", show(a), show(b)),
-                ));
+                let show = |l: Option<&str>| l.map_or("nothing more".to_owned(), |l| format!("{l:?}"));
+                return Some((line, format!("the file says {}, the program prints {}", show(a), show(b))));
             }
         }
     }
@@ -100,14 +81,8 @@ mod tests {
     fn the_first_differing_line_is_named() {
         assert_eq!(first_difference("a\nb\n", "a\nb\n"), None);
         let (line, what) = first_difference("a\nb\n", "a\nc\n").unwrap();
-        assert_eq!(
-            (line, what.as_str()),
-            (2, "the file says \"b\", the program prints \"c\"")
-        );
+        assert_eq!((line, what.as_str()), (2, "the file says \"b\", the program prints \"c\""));
         assert_eq!(first_difference("a\n", "a\nb\n").unwrap().0, 2);
-        assert_eq!(
-            first_difference("a\r\n", "a\n").unwrap().1,
-            "the line ends differ"
-        );
+        assert_eq!(first_difference("a\r\n", "a\n").unwrap().1, "the line ends differ");
     }
 }

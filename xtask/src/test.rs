@@ -18,17 +18,7 @@ pub fn run(root: &Path) -> Result<(), String> {
         shell::show(root, &cargo, &["fmt", "--all", "--check"])?;
     }
     if part_is_installed(root, "clippy", "clippy") {
-        let args = [
-            "clippy",
-            "--profile",
-            PROFILE,
-            "--workspace",
-            "--all-targets",
-            "--quiet",
-            "--",
-            "-D",
-            "warnings",
-        ];
+        let args = ["clippy", "--profile", PROFILE, "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         shell::show(root, &cargo, &args)?;
     }
     shell::show(root, &cargo, &["test", "--profile", PROFILE, "--workspace"])?;
@@ -41,9 +31,7 @@ pub fn run(root: &Path) -> Result<(), String> {
 fn part_is_installed(root: &Path, command: &str, component: &str) -> bool {
     let there = shell::read(root, &shell::cargo(), &[command, "--version"]).is_ok();
     if !there {
-        eprintln!(
-            "\n── skipped: cargo {command} is not installed; `rustup component add {component}` brings it"
-        );
+        eprintln!("\n── skipped: cargo {command} is not installed; `rustup component add {component}` brings it");
     }
     there
 }

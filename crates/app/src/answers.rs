@@ -34,14 +34,7 @@ pub fn question(
             right: is_right.map(|is_right| is_right(found.item.id)),
         })
         .collect();
-    Question {
-        reference,
-        words: words.to_owned(),
-        not: not.map(str::to_owned),
-        kind: None,
-        hits,
-        found_at: None,
-    }
+    Question { reference, words: words.to_owned(), not: not.map(str::to_owned), kind: None, hits, found_at: None }
 }
 
 /// What an item looks like: the file itself if a browser can show it and it is small, else the
@@ -51,16 +44,8 @@ pub fn picture(library: &Library, item: &Item) -> Picture {
     let (bytes, mime) = whole(item)
         .or_else(|| Some((library.thumbnail(item.id).ok()??, "image/jpeg")))
         .unwrap_or_else(|| (GONE.to_vec(), "image/svg+xml"));
-    let alt = item
-        .caption
-        .clone()
-        .unwrap_or_else(|| format!("{} {name}", item.kind));
-    Picture {
-        bytes,
-        mime,
-        alt,
-        caption: name,
-    }
+    let alt = item.caption.clone().unwrap_or_else(|| format!("{} {name}", item.kind));
+    Picture { bytes, mime, alt, caption: name }
 }
 
 /// The file's bytes, where a browser shows them as we would.
@@ -71,11 +56,7 @@ fn whole(item: &Item) -> Option<(Vec<u8>, &'static str)> {
     let mut bytes = Vec::new();
     let file = std::fs::File::open(&item.media.path).ok()?;
     file.take(WHOLE_BYTES).read_to_end(&mut bytes).ok()?;
-    let is_h264 = item
-        .info
-        .codec
-        .as_deref()
-        .is_some_and(|codec| codec.starts_with("H.264"));
+    let is_h264 = item.info.codec.as_deref().is_some_and(|codec| codec.starts_with("H.264"));
     let mime = match media::sniff(&bytes[..bytes.len().min(media::SNIFF_BYTES)]) {
         Container::Jpeg => "image/jpeg",
         Container::Png => "image/png",
@@ -95,13 +76,6 @@ pub fn outsider(media: &domain::MediaRef, limits: &media::Limits) -> Picture {
         .ok()
         .and_then(|clip| clip.frames.into_iter().next());
     let jpeg = frame.and_then(|frame| media::jpeg_bytes(&media::thumb(&frame, 480), 85).ok());
-    let (bytes, mime) = jpeg.map_or((GONE.to_vec(), "image/svg+xml"), |bytes| {
-        (bytes, "image/jpeg")
-    });
-    Picture {
-        bytes,
-        mime,
-        alt: format!("the reference, {name}"),
-        caption: name,
-    }
+    let (bytes, mime) = jpeg.map_or((GONE.to_vec(), "image/svg+xml"), |bytes| (bytes, "image/jpeg"));
+    Picture { bytes, mime, alt: format!("the reference, {name}"), caption: name }
 }

@@ -222,6 +222,9 @@ pub struct Eval {
     /// Go on without items whose file is missing; they are counted in the report
     #[arg(long)]
     pub leave_out_missing: bool,
+    /// Also write the marks as Markdown, with all that is needed to run them again
+    #[arg(long, value_name = "FILE")]
+    pub report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
@@ -337,8 +340,7 @@ pub enum DocsForm {
 }
 
 /// Examples come before everything else.
-const TEMPLATE: &str =
-    "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
+const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usage}\n\n{all-args}{after-help}";
 
 /// The whole definition, with the flags of the settings table.
 pub fn command() -> clap::Command {
@@ -346,14 +348,8 @@ pub fn command() -> clap::Command {
 }
 
 fn with_settings(mut command: clap::Command) -> clap::Command {
-    command = command
-        .help_template(TEMPLATE)
-        .subcommand_required(true)
-        .arg_required_else_help(true);
-    let names: Vec<String> = command
-        .get_subcommands()
-        .map(|c| c.get_name().to_owned())
-        .collect();
+    command = command.help_template(TEMPLATE).subcommand_required(true).arg_required_else_help(true);
+    let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(&name, |sub| {
             let flags = SETTINGS.iter().filter(|s| s.is_read_by(&name)).map(|s| {
@@ -365,25 +361,15 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
                     .long(s.flag())
                     .value_name(s.value)
                     .help(help)
-                    .help_heading(if s.commands.is_empty() {
-                        "Everywhere"
-                    } else {
-                        "Settings"
-                    })
+                    .help_heading(if s.commands.is_empty() { "Everywhere" } else { "Settings" })
                     .global(name == "config")
                     .action(ArgAction::Set)
                     // A negative number is a bad value, to be refused as such, not another flag.
                     .allow_hyphen_values(s.key == "strength")
             });
-            let flags = flags.map(|arg| {
-                match SETTINGS
-                    .iter()
-                    .find(|s| arg.get_id() == s.key)
-                    .and_then(|s| s.short)
-                {
-                    Some(letter) => arg.short(letter),
-                    None => arg,
-                }
+            let flags = flags.map(|arg| match SETTINGS.iter().find(|s| arg.get_id() == s.key).and_then(|s| s.short) {
+                Some(letter) => arg.short(letter),
+                None => arg,
             });
             let flags: Vec<Arg> = flags.collect();
             sub.help_template(TEMPLATE).args(flags)
@@ -405,19 +391,11 @@ mod tests {
     fn examples_come_first_and_every_command_has_some() {
         let mut command = command();
         command.build();
-        for sub in command
-            .get_subcommands_mut()
-            .filter(|s| s.get_name() != "help")
-        {
+        for sub in command.get_subcommands_mut().filter(|s| s.get_name() != "help") {
             let help = sub.render_help().to_string();
             let (examples, usage) = (help.find("Examples:"), help.find("Usage:"));
             assert!(examples.is_some() && examples < usage, "{help}");
         }
-        assert!(
-            command
-                .render_help()
-                .to_string()
-                .contains("130  stopped by Ctrl-C")
-        );
+        assert!(command.render_help().to_string().contains("130  stopped by Ctrl-C"));
     }
 }

@@ -31,24 +31,12 @@ pub const EXITS: &[(Exit, &str)] = &[
     (Exit::Ok, "done"),
     (Exit::Failed, "something failed while running"),
     (Exit::Usage, "what was typed or configured cannot be meant"),
-    (
-        Exit::Skipped,
-        "finished, but some inputs were left out (they are listed on stderr)",
-    ),
+    (Exit::Skipped, "finished, but some inputs were left out (they are listed on stderr)"),
     (Exit::NoMatch, "nothing matched (only with --fail-on-none)"),
-    (
-        Exit::Missing,
-        "a model or data set that is needed is not here, or is not what it says",
-    ),
-    (
-        Exit::Library,
-        "the library is damaged, or was made by another version or model",
-    ),
+    (Exit::Missing, "a model or data set that is needed is not here, or is not what it says"),
+    (Exit::Library, "the library is damaged, or was made by another version or model"),
     (Exit::Resources, "not enough memory or disk"),
-    (
-        Exit::Interrupted,
-        "stopped by Ctrl-C; what was done is saved",
-    ),
+    (Exit::Interrupted, "stopped by Ctrl-C; what was done is saved"),
 ];
 
 impl From<Exit> for std::process::ExitCode {
@@ -59,12 +47,10 @@ impl From<Exit> for std::process::ExitCode {
 
 /// The paragraph about exit codes in `--help`.
 pub fn help() -> String {
-    EXITS
-        .iter()
-        .fold(String::from("Exit codes:"), |mut out, (exit, sentence)| {
-            let _ = write!(out, "\n  {:>3}  {sentence}", *exit as u8);
-            out
-        })
+    EXITS.iter().fold(String::from("Exit codes:"), |mut out, (exit, sentence)| {
+        let _ = write!(out, "\n  {:>3}  {sentence}", *exit as u8);
+        out
+    })
 }
 
 /// A run that cannot go on: its exit code, what is wrong in one line, and what to do about it.
@@ -81,11 +67,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with this code and this line.
     pub fn new(exit: Exit, what: impl std::fmt::Display) -> Self {
-        Self {
-            exit,
-            what: what.to_string(),
-            hints: Vec::new(),
-        }
+        Self { exit, what: what.to_string(), hints: Vec::new() }
     }
 
     /// What was typed cannot be meant.
@@ -141,18 +123,12 @@ impl From<library::Error> for Failure {
         use library::Error::*;
         let failure = |exit| Self::new(exit, &error);
         match &error {
-            FormatVersion { .. } | Damaged(_) | SpaceDiffers { .. } | Canary { .. } => {
-                failure(Exit::Library)
-            }
+            FormatVersion { .. } | Damaged(_) | SpaceDiffers { .. } | Canary { .. } => failure(Exit::Library),
             Full { .. } => failure(Exit::Resources),
             AlreadyThere(_) | UnknownItem(_) | Cpu(_) => failure(Exit::Usage),
             Io { path, source } => {
                 let inner = Self::from(std::io::Error::from(source.kind()));
-                let exit = if inner.is_quiet() {
-                    Exit::Failed
-                } else {
-                    inner.exit
-                };
+                let exit = if inner.is_quiet() { Exit::Failed } else { inner.exit };
                 Self::new(exit, format!("{}: {source}", path.display()))
             }
             NotALibrary(_) => failure(Exit::Failed)
@@ -171,9 +147,7 @@ impl From<search::SearchError> for Failure {
             Library(e) => e.into(),
             Method(e) => Self::usage(e),
             Query(e) => Self::usage(e),
-            Reference { path, source } => {
-                Self::from(source).about(format!("cannot read the reference {path}"))
-            }
+            Reference { path, source } => Self::from(source).about(format!("cannot read the reference {path}")),
         }
     }
 }
@@ -184,10 +158,7 @@ impl From<media::Error> for Failure {
         use media::Error::*;
         match error {
             Io { source, .. }
-                if matches!(
-                    source.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory
-                ) =>
+                if matches!(source.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::IsADirectory) =>
             {
                 Self::usage(source)
             }

@@ -43,11 +43,7 @@ fn run() -> Result<Exit, Failure> {
         // Help and version are answers; anything else was typed wrongly. clap prints both well.
         Err(e) => {
             e.print()?;
-            return Ok(if e.use_stderr() {
-                Exit::Usage
-            } else {
-                Exit::Ok
-            });
+            return Ok(if e.use_stderr() { Exit::Usage } else { Exit::Ok });
         }
     };
     let typed = cli::Cli::from_arg_matches(&matches).map_err(Failure::usage)?;
@@ -56,11 +52,7 @@ fn run() -> Result<Exit, Failure> {
         sub.try_get_one::<String>(key).ok().flatten().cloned()
     };
     let files = settings::files(&std::env::current_dir().unwrap_or_default());
-    let settings = settings::Settings::resolve(&settings::Sources {
-        flags: &flag,
-        env: &env,
-        files,
-    })?;
+    let settings = settings::Settings::resolve(&settings::Sources { flags: &flag, env: &env, files })?;
     let context = commands::Context {
         paint: Paint::decide(settings.color(), std::io::stdout().is_terminal(), &env),
         paint_err: Paint::decide(settings.color(), std::io::stderr().is_terminal(), &env),
@@ -68,9 +60,7 @@ fn run() -> Result<Exit, Failure> {
         settings,
     };
     // Fails only if it was built before, which nothing above does.
-    let _ = rayon::ThreadPoolBuilder::new()
-        .num_threads(context.settings.jobs())
-        .build_global();
+    let _ = rayon::ThreadPoolBuilder::new().num_threads(context.settings.jobs()).build_global();
     commands::run(typed, &context)
 }
 
@@ -90,10 +80,7 @@ fn report(failure: Failure) -> Exit {
 
 /// What a panic prints: that it is our fault, and what to send us.
 fn notice_of_bug(info: &std::panic::PanicHookInfo<'_>) {
-    let place = info
-        .location()
-        .map(|l| format!("{}:{}", l.file(), l.line()))
-        .unwrap_or_default();
+    let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
     let what = info.payload_as_str().unwrap_or("no message");
     let _ = writeln!(
         std::io::stderr(),

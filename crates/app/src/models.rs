@@ -11,17 +11,16 @@ use crate::exit::{Exit, Failure, nearest};
 use crate::settings::Settings;
 
 /// The model inside the program: a model folder, file by file.
-const MANIFEST: &[u8] = include_bytes!("../model/manifest.json");
-const WEIGHTS: &[u8] = include_bytes!("../model/model.safetensors");
-const VOCAB: &[u8] = include_bytes!("../model/vocab.txt");
+const MANIFEST: &[u8] = include_bytes!("../../../models/scenes-toy/manifest.json");
+const WEIGHTS: &[u8] = include_bytes!("../../../models/scenes-toy/model.safetensors");
+const VOCAB: &[u8] = include_bytes!("../../../models/scenes-toy/vocab.txt");
 
 /// The model that the settings ask for.
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
     let model = match settings.model() {
-        Some(folder) => Model::open(&folder, &device).map_err(|e| {
-            Failure::from(e).hint("leave --model out to use the one inside the program")
-        })?,
+        Some(folder) => Model::open(&folder, &device)
+            .map_err(|e| Failure::from(e).hint("leave --model out to use the one inside the program"))?,
         None => embedded(&device)?,
     };
     Ok(Arc::new(model))
@@ -44,17 +43,20 @@ pub fn known(name: &str) -> Result<&'static methods::Entry, Failure> {
             Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
             None => failure,
         };
-        METHODS
-            .iter()
-            .fold(failure, |f, m| f.hint(format!("{:<8} {}", m.name, m.about)))
+        METHODS.iter().fold(failure, |f, m| f.hint(format!("{:<8} {}", m.name, m.about)))
     })
 }
 
-/// Method, model and library together, as the settings ask for them.
-pub fn engine(settings: &Settings, library: Library) -> Result<Engine, Failure> {
+/// Method, model and library together, to fill the library.
+pub fn filling(settings: &Settings, library: Library) -> Result<Engine, Failure> {
     let method = method(settings.method(), &open(settings)?)?;
-    let folder = settings.library();
-    Engine::new(method, library).map_err(|e| other_model(e, &folder))
+    Engine::new(method, library).map_err(|e| other_model(e, &settings.library()))
+}
+
+/// Method, model and library together, to ask the library.
+pub fn asking(settings: &Settings, library: Library) -> Result<Engine, Failure> {
+    let method = method(settings.method(), &open(settings)?)?;
+    Engine::asking(method, library).map_err(|e| other_model(e, &settings.library()))
 }
 
 /// A library that another model filled: what the user can do about it.
@@ -79,22 +81,13 @@ mod tests {
         for entry in METHODS {
             assert!(method(entry.name, &model).is_ok(), "{}", entry.name);
         }
-        assert!(
-            WEIGHTS.len() <= 12 << 20,
-            "the shipped weights have {} bytes",
-            WEIGHTS.len()
-        );
+        assert!(WEIGHTS.len() <= 12 << 20, "the shipped weights have {} bytes", WEIGHTS.len());
     }
 
     #[test]
     fn an_unknown_method_is_answered_with_the_nearest() {
-        let Err(failure) = known("imagin") else {
-            panic!("there is no such method")
-        };
-        assert_eq!(
-            (failure.exit, failure.hints[0].as_str()),
-            (Exit::Usage, "did you mean \"imagine\"?")
-        );
+        let Err(failure) = known("imagin") else { panic!("there is no such method") };
+        assert_eq!((failure.exit, failure.hints[0].as_str()), (Exit::Usage, "did you mean \"imagine\"?"));
         assert_eq!(failure.hints.len(), 1 + METHODS.len());
     }
 }

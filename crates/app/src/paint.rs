@@ -58,11 +58,7 @@ impl Paint {
     }
 
     fn with(&self, code: &str, text: &str) -> String {
-        if self.on {
-            format!("\x1b[{code}m{text}\x1b[0m")
-        } else {
-            text.to_owned()
-        }
+        if self.on { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
 
@@ -72,15 +68,7 @@ pub fn printable(text: &str) -> String {
     if !text.chars().any(char::is_control) {
         return text.to_owned();
     }
-    text.chars()
-        .flat_map(|c| {
-            if c.is_control() {
-                c.escape_default().collect()
-            } else {
-                vec![c]
-            }
-        })
-        .collect()
+    text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }
 
 #[cfg(test)]
@@ -90,25 +78,13 @@ mod tests {
     #[test]
     fn who_wins() {
         let decide = |choice, tty, vars: &[(&str, &str)]| {
-            Paint::decide(choice, tty, &|name| {
-                vars.iter()
-                    .find(|(n, _)| *n == name)
-                    .map(|(_, v)| (*v).to_owned())
-            })
-            .on
+            Paint::decide(choice, tty, &|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())).on
         };
         assert!(decide(Choice::Auto, true, &[("TERM", "xterm")]));
         assert!(!decide(Choice::Auto, false, &[("TERM", "xterm")]));
         assert!(!decide(Choice::Auto, true, &[("TERM", "dumb")]));
-        assert!(!decide(
-            Choice::Auto,
-            true,
-            &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]
-        ));
-        assert!(
-            decide(Choice::Auto, true, &[("NO_COLOR", "")]),
-            "an empty NO_COLOR asks for nothing"
-        );
+        assert!(!decide(Choice::Auto, true, &[("NO_COLOR", "1"), ("CLICOLOR_FORCE", "1")]));
+        assert!(decide(Choice::Auto, true, &[("NO_COLOR", "")]), "an empty NO_COLOR asks for nothing");
         assert!(decide(Choice::Auto, false, &[("CLICOLOR_FORCE", "1")]));
         assert!(!decide(Choice::Auto, true, &[("CLICOLOR_FORCE", "0")]));
         assert!(decide(Choice::Always, false, &[("NO_COLOR", "1")]));

@@ -22,9 +22,7 @@ pub fn place(path: &Path) -> PathBuf {
 
 /// A path as short as it can be said from here, and safe to print.
 pub fn shown(path: &Path) -> String {
-    let here = std::env::current_dir()
-        .and_then(|p| p.canonicalize())
-        .unwrap_or_default();
+    let here = std::env::current_dir().and_then(|p| p.canonicalize()).unwrap_or_default();
     let short = match path.strip_prefix(&here) {
         Ok(below) if !below.as_os_str().is_empty() => below.display().to_string(),
         _ => match path.strip_prefix(crate::folders::home()) {
@@ -43,10 +41,8 @@ pub fn item_id(text: &str) -> Result<Option<ItemId>, Failure> {
     };
     match number.parse() {
         Ok(n) => Ok(Some(ItemId(n))),
-        Err(_) => Err(
-            Failure::usage(format!("an item is written #NUMBER, got {text:?}"))
-                .hint(format!("if this is a file, write ./{text}")),
-        ),
+        Err(_) => Err(Failure::usage(format!("an item is written #NUMBER, got {text:?}"))
+            .hint(format!("if this is a file, write ./{text}"))),
     }
 }
 

@@ -65,11 +65,7 @@ impl Progress {
         while self.marks.len() > 2 && now - self.marks[0].0 > WINDOW {
             self.marks.pop_front();
         }
-        let pause = if self.style == Style::Bar {
-            FRAME
-        } else {
-            LINE
-        };
+        let pause = if self.style == Style::Bar { FRAME } else { LINE };
         let due = match self.shown {
             Some(last) => now - last >= pause,
             None => now - self.started >= PATIENCE,
@@ -100,8 +96,7 @@ impl Progress {
     fn show(&mut self, now: Instant) {
         self.shown = Some(now);
         let (then, before) = self.marks[0];
-        let rate =
-            (self.done - before.min(self.done)) as f64 / (now - then).as_secs_f64().max(1e-9);
+        let rate = (self.done - before.min(self.done)) as f64 / (now - then).as_secs_f64().max(1e-9);
         let mut text = describe(self.label, self.unit, self.done, self.total, rate);
         if !self.note.is_empty() {
             text = format!("{text}  {}", self.note);
@@ -132,30 +127,15 @@ fn describe(label: &str, unit: &str, done: u64, total: u64, rate: f64) -> String
     let eta = match total.saturating_sub(done) {
         0 => String::new(),
         _ if rate <= 0.0 => "  ETA unknown".to_owned(),
-        left => format!(
-            "  ETA {}",
-            duration(Duration::from_secs_f64((left as f64 / rate).min(1e9)))
-        ),
+        left => format!("  ETA {}", duration(Duration::from_secs_f64((left as f64 / rate).min(1e9)))),
     };
-    let rate = if rate >= 10.0 {
-        format!("{rate:.0}")
-    } else {
-        format!("{rate:.1}")
-    };
-    format!(
-        "{label}  {percent:>2} %  {}/{} {unit}  {rate}/s{eta}",
-        thousands(done),
-        thousands(total)
-    )
+    let rate = if rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.1}") };
+    format!("{label}  {percent:>2} %  {}/{} {unit}  {rate}/s{eta}", thousands(done), thousands(total))
 }
 
 /// A bar of `cells` characters, filled to an eighth of a character.
 pub fn bar(done: u64, total: u64, cells: u64) -> String {
-    let eighths = if total == 0 {
-        cells * 8
-    } else {
-        (done.min(total) * cells * 8) / total
-    };
+    let eighths = if total == 0 { cells * 8 } else { (done.min(total) * cells * 8) / total };
     let partial = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][(eighths % 8) as usize];
     let full = (eighths / 8) as usize;
     let rest = cells as usize - full;
@@ -212,18 +192,9 @@ mod tests {
             describe("indexing", "items", 7020, 18738, 46.4),
             "indexing  37 %  7,020/18,738 items  46/s  ETA 4 min 12 s"
         );
-        assert_eq!(
-            describe("x", "items", 0, 5, 0.0),
-            "x   0 %  0/5 items  0.0/s  ETA unknown"
-        );
-        assert_eq!(
-            describe("x", "items", 5, 5, 2.5),
-            "x  100 %  5/5 items  2.5/s"
-        );
-        assert_eq!(
-            describe("x", "items", 0, 0, 0.0),
-            "x  100 %  0/0 items  0.0/s"
-        );
+        assert_eq!(describe("x", "items", 0, 5, 0.0), "x   0 %  0/5 items  0.0/s  ETA unknown");
+        assert_eq!(describe("x", "items", 5, 5, 2.5), "x  100 %  5/5 items  2.5/s");
+        assert_eq!(describe("x", "items", 0, 0, 0.0), "x  100 %  0/0 items  0.0/s");
     }
 
     #[test]

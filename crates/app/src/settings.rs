@@ -191,11 +191,7 @@ pub struct Sources<'a> {
 impl Settings {
     /// Finds every setting's value; fails on one that cannot be meant and on unknown keys in files.
     pub fn resolve(sources: &Sources<'_>) -> Result<Self, Failure> {
-        let files = sources
-            .files
-            .iter()
-            .map(|path| read_file(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let files = sources.files.iter().map(|path| read_file(path)).collect::<Result<Vec<_>, _>>()?;
         let values = SETTINGS.iter().map(|setting| {
             let Setting { key, .. } = setting;
             let from_files = || files.iter().flatten().find(|(k, _, _)| k == key).cloned();
@@ -209,24 +205,17 @@ impl Settings {
                 return Ok((setting.default.to_owned(), Origin::Default));
             };
             (setting.check)(&value).map_err(|expected| {
-                Failure::usage(format!(
-                    "{key} ({origin}) is {value:?}, which is not {expected}"
-                ))
-                .hint(format!("{key}: {}", setting.sentence))
+                Failure::usage(format!("{key} ({origin}) is {value:?}, which is not {expected}"))
+                    .hint(format!("{key}: {}", setting.sentence))
             })?;
             Ok((value, origin))
         });
-        Ok(Self {
-            values: values.collect::<Result<_, Failure>>()?,
-        })
+        Ok(Self { values: values.collect::<Result<_, Failure>>()? })
     }
 
     /// All settings in the table's order, for `config show`.
     pub fn iter(&self) -> impl Iterator<Item = (&'static Setting, &str, &Origin)> {
-        SETTINGS
-            .iter()
-            .zip(&self.values)
-            .map(|(s, (value, origin))| (s, value.as_str(), origin))
+        SETTINGS.iter().zip(&self.values).map(|(s, (value, origin))| (s, value.as_str(), origin))
     }
 
     /// The library's folder.
@@ -239,9 +228,7 @@ impl Settings {
 
     /// The model's folder; the one inside the program if `None`.
     pub fn model(&self) -> Option<PathBuf> {
-        Some(self.text("model"))
-            .filter(|folder| !folder.is_empty())
-            .map(PathBuf::from)
+        Some(self.text("model")).filter(|folder| !folder.is_empty()).map(PathBuf::from)
     }
 
     /// The method's name.
@@ -297,9 +284,7 @@ impl Settings {
     }
 
     fn text(&self, key: &str) -> &str {
-        self.iter()
-            .find(|(s, _, _)| s.key == key)
-            .map_or("", |(_, value, _)| value)
+        self.iter().find(|(s, _, _)| s.key == key).map_or("", |(_, value, _)| value)
     }
 
     fn number(&self, key: &str) -> usize {
@@ -310,14 +295,8 @@ impl Settings {
 
 /// The files that are read: the nearest `likebut.toml` at or above `here`, then the user's.
 pub fn files(here: &Path) -> Vec<PathBuf> {
-    let project = here
-        .ancestors()
-        .map(|folder| folder.join("likebut.toml"))
-        .find(|p| p.is_file());
-    project
-        .into_iter()
-        .chain([folders::config().join("config.toml")])
-        .collect()
+    let project = here.ancestors().map(|folder| folder.join("likebut.toml")).find(|p| p.is_file());
+    project.into_iter().chain([folders::config().join("config.toml")]).collect()
 }
 
 /// The values of one file, each with its line; none if there is no such file.
@@ -326,20 +305,13 @@ fn read_file(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => {
-            return Err(Failure::usage(format!(
-                "{} cannot be read: {e}",
-                path.display()
-            )));
+            return Err(Failure::usage(format!("{} cannot be read: {e}", path.display())));
         }
     };
     let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let table = toml::de::DeTable::parse(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| line_of(span.start));
-        Failure::usage(format!(
-            "{}:{line} is not TOML: {}",
-            path.display(),
-            e.message()
-        ))
+        Failure::usage(format!("{}:{line} is not TOML: {}", path.display(), e.message()))
     })?;
     let mut out = Vec::new();
     for (key, value) in table.get_ref() {
@@ -353,15 +325,9 @@ fn read_file(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
             });
         };
         let Some(value) = scalar(value.get_ref()) else {
-            return Err(Failure::usage(format!(
-                "{origin}: {name} is one value, not a list or a table"
-            )));
+            return Err(Failure::usage(format!("{origin}: {name} is one value, not a list or a table")));
         };
-        let value = if setting.value == "FOLDER" {
-            folder_in(path, &value)
-        } else {
-            value
-        };
+        let value = if setting.value == "FOLDER" { folder_in(path, &value) } else { value };
         out.push((name.to_owned(), value, origin));
     }
     Ok(out)
@@ -384,19 +350,11 @@ fn folder_in(file: &Path, value: &str) -> String {
         Some(rest) => folders::home().join(rest),
         None => file.parent().unwrap_or(Path::new("")).join(value),
     };
-    if value.is_empty() {
-        String::new()
-    } else {
-        folder.to_string_lossy().into_owned()
-    }
+    if value.is_empty() { String::new() } else { folder.to_string_lossy().into_owned() }
 }
 
 fn not_empty(text: &str) -> Result<(), String> {
-    if text.trim().is_empty() {
-        Err("a name".to_owned())
-    } else {
-        Ok(())
-    }
+    if text.trim().is_empty() { Err("a name".to_owned()) } else { Ok(()) }
 }
 
 fn one_of(text: &str, known: &[&'static str]) -> Result<(), String> {
@@ -404,11 +362,7 @@ fn one_of(text: &str, known: &[&'static str]) -> Result<(), String> {
         return Ok(());
     }
     let meant = nearest(text, known.iter().copied()).map(|k| format!(" (did you mean {k}?)"));
-    Err(format!(
-        "one of {}{}",
-        known.join(", "),
-        meant.unwrap_or_default()
-    ))
+    Err(format!("one of {}{}", known.join(", "), meant.unwrap_or_default()))
 }
 
 fn whole(text: &str, low: u64, high: u64) -> Result<(), String> {
@@ -446,17 +400,9 @@ mod tests {
                 path
             })
             .collect();
-        let look = |table: &[(&str, &str)], key: &str| {
-            table
-                .iter()
-                .find(|(k, _)| *k == key)
-                .map(|(_, v)| (*v).to_owned())
-        };
-        let sources = Sources {
-            flags: &|k| look(flags, k),
-            env: &|k| look(env, k),
-            files: paths,
-        };
+        let look =
+            |table: &[(&str, &str)], key: &str| table.iter().find(|(k, _)| *k == key).map(|(_, v)| (*v).to_owned());
+        let sources = Sources { flags: &|k| look(flags, k), env: &|k| look(env, k), files: paths };
         let strip = |text: String| text.replace(&format!("{}/", dir.path().display()), "");
         match Settings::resolve(&sources) {
             Ok(s) => {
@@ -475,11 +421,7 @@ mod tests {
             assert_eq!(got.unwrap(), (value.to_owned(), origin.to_owned()));
         };
         check(resolved("limit", &flag, &env, &files), "1", "flag --limit");
-        check(
-            resolved("limit", &[], &env, &files),
-            "2",
-            "variable LIKEBUT_LIMIT",
-        );
+        check(resolved("limit", &[], &env, &files), "2", "variable LIKEBUT_LIMIT");
         check(resolved("limit", &[], &[], &files), "3", "0.toml:2");
         check(resolved("limit", &[], &[], &files[1..]), "4", "0.toml:1");
         check(resolved("limit", &[], &[], &[]), "10", "default");
@@ -488,29 +430,17 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_with_the_nearest_known() {
         let refused = |file: &str| resolved("limit", &[], &[], &[file]).unwrap_err();
-        assert_eq!(
-            refused("libary = 'x'"),
-            "0.toml:1: there is no setting \"libary\" | did you mean \"library\"?"
-        );
-        assert!(
-            refused("\n\nqqq = 1")
-                .contains("0.toml:3: there is no setting \"qqq\" | likebut config show")
-        );
+        assert_eq!(refused("libary = 'x'"), "0.toml:1: there is no setting \"libary\" | did you mean \"library\"?");
+        assert!(refused("\n\nqqq = 1").contains("0.toml:3: there is no setting \"qqq\" | likebut config show"));
         assert!(refused("limit = [1]").contains("one value"));
         assert!(refused("limit = ").contains("0.toml:1 is not TOML"));
         assert!(refused("limit = 0").contains("a whole number from 1 to 10000"));
         let strength = resolved("strength", &[("strength", "7")], &[], &[]).unwrap_err();
-        assert!(
-            strength
-                .starts_with("strength (flag --strength) is \"7\", which is not a number from 0")
-        );
+        assert!(strength.starts_with("strength (flag --strength) is \"7\", which is not a number from 0"));
         let color = resolved("color", &[], &[("LIKEBUT_COLOR", "allways")], &[]).unwrap_err();
         assert!(color.contains("did you mean always?"), "{color}");
         for bad in ["nan", "inf", "-0.1", ""] {
-            assert!(
-                resolved("strength", &[("strength", bad)], &[], &[]).is_err(),
-                "{bad}"
-            );
+            assert!(resolved("strength", &[("strength", bad)], &[], &[]).is_err(), "{bad}");
         }
     }
 
@@ -525,16 +455,8 @@ mod tests {
     #[test]
     fn every_default_can_be_meant_and_every_sentence_is_one() {
         for s in SETTINGS {
-            assert!(
-                s.default.is_empty() || (s.check)(s.default).is_ok(),
-                "{}",
-                s.key
-            );
-            assert!(
-                !s.sentence.ends_with('.') && s.sentence.len() > 20,
-                "{}",
-                s.key
-            );
+            assert!(s.default.is_empty() || (s.check)(s.default).is_ok(), "{}", s.key);
+            assert!(!s.sentence.ends_with('.') && s.sentence.len() > 20, "{}", s.key);
         }
     }
 }

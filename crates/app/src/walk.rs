@@ -30,16 +30,12 @@ pub fn walk(paths: &[PathBuf]) -> Found {
                 Err(e) => found.failed.push((path.clone(), reason(&e))),
             },
             Ok(meta) if meta.is_file() => found.files.push(place(path)),
-            Ok(_) => found
-                .failed
-                .push((path.clone(), "neither a file nor a folder".to_owned())),
+            Ok(_) => found.failed.push((path.clone(), "neither a file nor a folder".to_owned())),
             Err(e) => found.failed.push((path.clone(), reason(&e))),
         }
     }
     // The same file may be meant twice (`likebut add . ./a.jpg`): the first way of naming it stays.
-    found
-        .files
-        .retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
+    found.files.retain(|file| seen.insert(file.canonicalize().unwrap_or_else(|_| file.clone())));
     found
 }
 
@@ -48,10 +44,8 @@ fn folder(dir: &Path, root: &Path, found: &mut Found) {
         Ok(entries) => entries,
         Err(e) => return found.failed.push((dir.to_owned(), reason(&e))),
     };
-    let mut entries: Vec<_> = entries
-        .into_iter()
-        .filter(|e| !e.file_name().as_encoded_bytes().starts_with(b"."))
-        .collect();
+    let mut entries: Vec<_> =
+        entries.into_iter().filter(|e| !e.file_name().as_encoded_bytes().starts_with(b".")).collect();
     entries.sort_by_key(|e| e.file_name());
     for entry in entries {
         let path = entry.path();
@@ -70,17 +64,12 @@ fn link(path: PathBuf, root: &Path, found: &mut Found) {
     match path.canonicalize() {
         Ok(target) if target.is_dir() => {} // Inside the tree it is walked by itself; outside it was not named.
         Ok(target) if !target.starts_with(root) => {
-            let reason = format!(
-                "a link out of the folder that was named, to {}",
-                target.display()
-            );
+            let reason = format!("a link out of the folder that was named, to {}", target.display());
             found.failed.push((path, reason));
         }
         Ok(target) if target.is_file() => found.files.push(path),
         Ok(_) => {}
-        Err(e) => found
-            .failed
-            .push((path, format!("a link that leads nowhere: {}", reason(&e)))),
+        Err(e) => found.failed.push((path, format!("a link that leads nowhere: {}", reason(&e)))),
     }
 }
 
@@ -89,10 +78,7 @@ fn reason(error: &std::io::Error) -> String {
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();
-    chars
-        .next()
-        .map(|c| c.to_lowercase().chain(chars).collect())
-        .unwrap_or_default()
+    chars.next().map(|c| c.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -101,41 +87,23 @@ mod tests {
 
     fn names(found: &Found, root: &Path) -> Vec<String> {
         let root = root.canonicalize().unwrap();
-        found
-            .files
-            .iter()
-            .map(|p| p.strip_prefix(&root).unwrap().display().to_string())
-            .collect()
+        found.files.iter().map(|p| p.strip_prefix(&root).unwrap().display().to_string()).collect()
     }
 
     #[test]
     fn sorted_without_the_hidden_and_without_repeats() {
         let dir = tempfile::tempdir().unwrap();
         let root = dir.path();
-        for name in [
-            "b/2.jpg",
-            "b/10.jpg",
-            "a.jpg",
-            ".hidden/x.jpg",
-            ".dot.jpg",
-            "c.png",
-        ] {
+        for name in ["b/2.jpg", "b/10.jpg", "a.jpg", ".hidden/x.jpg", ".dot.jpg", "c.png"] {
             let path = root.join(name);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, name).unwrap();
         }
         let found = walk(&[root.to_owned(), root.join("b"), root.join("a.jpg")]);
-        assert_eq!(
-            names(&found, root),
-            ["a.jpg", "b/10.jpg", "b/2.jpg", "c.png"]
-        );
+        assert_eq!(names(&found, root), ["a.jpg", "b/10.jpg", "b/2.jpg", "c.png"]);
         assert!(found.failed.is_empty());
         let named = walk(&[root.join(".hidden"), root.join(".dot.jpg")]);
-        assert_eq!(
-            names(&named, root),
-            [".hidden/x.jpg", ".dot.jpg"],
-            "what is named is meant"
-        );
+        assert_eq!(names(&named, root), [".hidden/x.jpg", ".dot.jpg"], "what is named is meant");
         let missing = walk(&[root.join("nowhere")]);
         assert_eq!(missing.failed[0].1, "no such file or directory");
     }
@@ -159,13 +127,7 @@ mod tests {
         assert_eq!(names(&found, root), ["kept.jpg"]);
         let reasons: Vec<_> = found.failed.iter().map(|(_, r)| r.as_str()).collect();
         assert_eq!(reasons.len(), 2);
-        assert!(
-            reasons[0].starts_with("a link that leads nowhere: no such file"),
-            "{reasons:?}"
-        );
-        assert!(
-            reasons[1].starts_with("a link out of the folder that was named"),
-            "{reasons:?}"
-        );
+        assert!(reasons[0].starts_with("a link that leads nowhere: no such file"), "{reasons:?}");
+        assert!(reasons[1].starts_with("a link out of the folder that was named"), "{reasons:?}");
     }
 }

@@ -43,14 +43,7 @@ impl Benchmark {
         protocol: Protocol,
     ) -> Result<Self> {
         let (root, left_out) = (PathBuf::new(), LeftOut::default());
-        let this = Self {
-            name: name.into(),
-            gallery,
-            queries,
-            root,
-            protocol,
-            left_out,
-        };
+        let this = Self { name: name.into(), gallery, queries, root, protocol, left_out };
         this.check()?;
         Ok(this)
     }
@@ -67,10 +60,7 @@ impl Benchmark {
             text.push_str(&format!("\0g\0{}", entry.name));
         }
         for q in &self.queries {
-            text.push_str(&format!(
-                "\0q\0{}\0{}\0{}\0{:?}\0{:?}",
-                q.id, q.reference, q.text, q.targets, q.subset
-            ));
+            text.push_str(&format!("\0q\0{}\0{}\0{}\0{:?}\0{:?}", q.id, q.reference, q.text, q.targets, q.subset));
         }
         Digest::of(text.as_bytes())
     }
@@ -82,10 +72,7 @@ impl Benchmark {
         };
         let mut scores = scores.to_vec();
         ranking::order(&mut scores, &triplet.targets, self.protocol.ties)?;
-        Ok(Ranking::new(
-            query,
-            scores.into_iter().map(|(name, _)| name),
-        ))
+        Ok(Ranking::new(query, scores.into_iter().map(|(name, _)| name)))
     }
 
     /// Marks one answer sheet per question, with 95 % intervals from 10,000 resamples.
@@ -102,18 +89,8 @@ impl Benchmark {
         self.check()?;
         Ok(Marker {
             benchmark: self,
-            place: self
-                .gallery
-                .iter()
-                .enumerate()
-                .map(|(i, g)| (g.name.as_str(), i))
-                .collect(),
-            number: self
-                .queries
-                .iter()
-                .enumerate()
-                .map(|(i, q)| (q.id.as_str(), i))
-                .collect(),
+            place: self.gallery.iter().enumerate().map(|(i, g)| (g.name.as_str(), i)).collect(),
+            number: self.queries.iter().enumerate().map(|(i, q)| (q.id.as_str(), i)).collect(),
             ranks: vec![None; self.queries.len()],
             seen: vec![usize::MAX; self.gallery.len()],
         })
@@ -121,12 +98,7 @@ impl Benchmark {
 
     /// Refuses an exam that contradicts itself.
     pub fn check(&self) -> Result<()> {
-        let fault = |fault: String| {
-            Err(Error::Benchmark {
-                name: self.name.clone(),
-                fault,
-            })
-        };
+        let fault = |fault: String| Err(Error::Benchmark { name: self.name.clone(), fault });
         if let Some(text) = self.protocol.fault() {
             return fault(format!("its protocol's {text}"));
         }
@@ -135,10 +107,7 @@ impl Benchmark {
         }
         let mut names = HashSet::with_capacity(self.gallery.len());
         if let Some(twice) = self.gallery.iter().find(|g| !names.insert(g.name.as_str())) {
-            return fault(format!(
-                "the gallery names {} twice; names must be unique",
-                twice.name
-            ));
+            return fault(format!("the gallery names {} twice; names must be unique", twice.name));
         }
         let mut ids = HashSet::with_capacity(self.queries.len());
         for q in &self.queries {
@@ -147,10 +116,7 @@ impl Benchmark {
                 return says("another question has the same id; ids must be unique".to_owned());
             }
             if !names.contains(q.reference.as_str()) {
-                return says(format!(
-                    "its reference {} is not in the gallery",
-                    q.reference
-                ));
+                return says(format!("its reference {} is not in the gallery", q.reference));
             }
             if q.targets.is_empty() {
                 return says("it has no right answer; give at least one".to_owned());
@@ -167,15 +133,14 @@ impl Benchmark {
                 }
             }
             if self.protocol.drop_reference && q.targets.contains(&q.reference) {
-                return says("its reference is also a right answer, but the protocol leaves the reference out".to_owned());
+                return says(
+                    "its reference is also a right answer, but the protocol leaves the reference out".to_owned(),
+                );
             }
             if let Some(subset) = &q.subset
                 && !subset.contains(&q.targets[0])
             {
-                return says(format!(
-                    "its first right answer {} is not among its look-alikes",
-                    q.targets[0]
-                ));
+                return says(format!("its first right answer {} is not among its look-alikes", q.targets[0]));
             }
         }
         Ok(())
@@ -197,18 +162,8 @@ impl Marker<'_> {
     ///
     /// It must hold the whole gallery, or at least as many names as the protocol looks deep.
     pub fn add<'n>(&mut self, query: &str, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
-        let Benchmark {
-            queries,
-            gallery,
-            protocol,
-            ..
-        } = self.benchmark;
-        let fault = |fault: String| {
-            Err(Error::Ranking {
-                query: query.to_owned(),
-                fault,
-            })
-        };
+        let Benchmark { queries, gallery, protocol, .. } = self.benchmark;
+        let fault = |fault: String| Err(Error::Ranking { query: query.to_owned(), fault });
         let Some(&number) = self.number.get(query) else {
             return Err(unknown_query(query, self.benchmark));
         };
@@ -216,11 +171,7 @@ impl Marker<'_> {
             return fault("it was already answered; hand in one ranking per question".to_owned());
         }
         let q = &queries[number];
-        let subset: &[String] = q
-            .subset
-            .as_deref()
-            .filter(|_| protocol.subset)
-            .unwrap_or(&[]);
+        let subset: &[String] = q.subset.as_deref().filter(|_| protocol.subset).unwrap_or(&[]);
 
         let (mut rank, mut rank_in_subset) = (0usize, 0usize);
         let (mut target_ranks, mut subset_rank) = (Vec::new(), None);
@@ -256,7 +207,10 @@ impl Marker<'_> {
         }
         // Members that are not listed stand behind the listed ones, in an order nobody knows.
         if !subset.is_empty() && subset_rank.is_none() && in_subset < subset.len() {
-            return fault("it lists none of the right look-alikes; rank the whole gallery, or switch the protocol's subset off".to_owned());
+            return fault(
+                "it lists none of the right look-alikes; rank the whole gallery, or switch the protocol's subset off"
+                    .to_owned(),
+            );
         }
         self.ranks[number] = Some(QueryRank {
             query: query.to_owned(),
@@ -273,35 +227,19 @@ impl Marker<'_> {
     /// The report, once every question has been answered.
     pub fn finish(self, bootstrap: Bootstrap) -> Result<Report> {
         let queries = &self.benchmark.queries;
-        let mut missing = self
-            .ranks
-            .iter()
-            .zip(queries)
-            .filter(|(r, _)| r.is_none())
-            .map(|(_, q)| &q.id);
+        let mut missing = self.ranks.iter().zip(queries).filter(|(r, _)| r.is_none()).map(|(_, q)| &q.id);
         if let Some(first) = missing.next() {
             let (count, first) = (1 + missing.count(), first.clone());
-            return Err(Error::Unanswered {
-                count,
-                of: queries.len(),
-                first,
-            });
+            return Err(Error::Unanswered { count, of: queries.len(), first });
         }
         drop(missing);
-        Ok(Report::new(
-            self.benchmark,
-            self.ranks.into_iter().flatten().collect(),
-            bootstrap,
-        ))
+        Ok(Report::new(self.benchmark, self.ranks.into_iter().flatten().collect(), bootstrap))
     }
 }
 
 fn unknown_query(query: &str, benchmark: &Benchmark) -> Error {
     Error::Ranking {
         query: query.to_owned(),
-        fault: format!(
-            "{} asks no such question; use the ids of its triplets",
-            benchmark.name
-        ),
+        fault: format!("{} asks no such question; use the ids of its triplets", benchmark.name),
     }
 }

@@ -21,10 +21,7 @@ pub struct Bootstrap {
 
 impl Default for Bootstrap {
     fn default() -> Self {
-        Self {
-            resamples: 10_000,
-            seed: 0x6c69_6b65,
-        }
+        Self { resamples: 10_000, seed: 0x6c69_6b65 }
     }
 }
 
@@ -44,14 +41,7 @@ impl Bootstrap {
     /// `salt` keeps the draws of different groups of questions apart.
     pub fn intervals(&self, columns: &[(Statistic, Vec<f64>)], salt: &str) -> Vec<Estimate> {
         let Some(n) = columns.first().map(|(_, c)| c.len()).filter(|&n| n > 0) else {
-            return vec![
-                Estimate {
-                    value: 0.0,
-                    low: 0.0,
-                    high: 0.0
-                };
-                columns.len()
-            ];
+            return vec![Estimate { value: 0.0, low: 0.0, high: 0.0 }; columns.len()];
         };
         let columns: Vec<Column> = columns.iter().map(|(s, c)| Column::new(*s, c)).collect();
         let everyone = vec![1.0f32; n];
@@ -65,11 +55,7 @@ impl Bootstrap {
             let value = column.of(&everyone);
             draws.sort_by(f64::total_cmp);
             let (low, high) = middle(&draws).unwrap_or((value, value));
-            Estimate {
-                value: nine_decimals(value),
-                low: nine_decimals(low),
-                high: nine_decimals(high),
-            }
+            Estimate { value: nine_decimals(value), low: nine_decimals(low), high: nine_decimals(high) }
         };
         columns.iter().zip(draws).map(estimate).collect()
     }
@@ -136,23 +122,14 @@ impl Column {
             rising = (0..values.len()).collect();
             rising.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
         }
-        Self {
-            statistic,
-            values: values.to_vec(),
-            rising,
-        }
+        Self { statistic, values: values.to_vec(), rising }
     }
 
     fn of(&self, counts: &[f32]) -> f64 {
         let n = counts.len();
         match self.statistic {
             Statistic::Mean => {
-                let sum: f64 = self
-                    .values
-                    .iter()
-                    .zip(counts)
-                    .map(|(v, c)| v * f64::from(*c))
-                    .sum();
+                let sum: f64 = self.values.iter().zip(counts).map(|(v, c)| v * f64::from(*c)).sum();
                 sum / n as f64
             }
             Statistic::Median => {
@@ -183,9 +160,8 @@ struct Random(u64);
 impl Random {
     fn new(seed: u64, salt: &str) -> Self {
         // FNV-1a over the salt.
-        let hash = salt.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| {
-            (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3)
-        });
+        let hash =
+            salt.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         Self(seed ^ hash)
     }
 
@@ -245,22 +221,11 @@ mod tests {
 
     #[test]
     fn the_same_seed_gives_the_same_interval_and_another_does_not() {
-        let column = || {
-            vec![(
-                Statistic::Mean,
-                (0..97).map(|i| f64::from(i * i % 13)).collect::<Vec<_>>(),
-            )]
-        };
-        let few = Bootstrap {
-            resamples: 300,
-            seed: 1,
-        };
+        let column = || vec![(Statistic::Mean, (0..97).map(|i| f64::from(i * i % 13)).collect::<Vec<_>>())];
+        let few = Bootstrap { resamples: 300, seed: 1 };
         assert_eq!(few.intervals(&column(), "a"), few.intervals(&column(), "a"));
         assert_ne!(few.intervals(&column(), "a"), few.intervals(&column(), "b"));
-        assert_ne!(
-            few.intervals(&column(), "a"),
-            Bootstrap { seed: 2, ..few }.intervals(&column(), "a")
-        );
+        assert_ne!(few.intervals(&column(), "a"), Bootstrap { seed: 2, ..few }.intervals(&column(), "a"));
     }
 
     #[test]
@@ -269,9 +234,7 @@ mod tests {
         assert_eq!(b.p_value(&[0.0; 50], ""), 1.0);
         let clear: Vec<f64> = (0..200).map(|i| f64::from(i % 3 == 0)).collect();
         assert!(b.p_value(&clear, "") < 0.001);
-        let even: Vec<f64> = (0..200)
-            .map(|i| if i % 2 == 0 { 1.0 } else { -1.0 })
-            .collect();
+        let even: Vec<f64> = (0..200).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         assert!(b.p_value(&even, "") > 0.5);
     }
 }

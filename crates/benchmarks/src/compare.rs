@@ -53,21 +53,9 @@ impl Report {
             true => Ok(()),
             false => Err(Error::NotTheSame { what, left, right }),
         };
-        same(
-            "the protocol's digest",
-            self.rules.short(),
-            other.rules.short(),
-        )?;
-        same(
-            "the questions' digest",
-            self.asked.short(),
-            other.asked.short(),
-        )?;
-        same(
-            "the number of questions",
-            self.ranks.len().to_string(),
-            other.ranks.len().to_string(),
-        )?;
+        same("the protocol's digest", self.rules.short(), other.rules.short())?;
+        same("the questions' digest", self.asked.short(), other.asked.short())?;
+        same("the number of questions", self.ranks.len().to_string(), other.ranks.len().to_string())?;
         for (l, r) in self.ranks.iter().zip(&other.ranks) {
             same("a question's id", l.query.clone(), r.query.clone())?;
         }
@@ -76,23 +64,13 @@ impl Report {
         for (i, r) in self.ranks.iter().enumerate() {
             let change = r.change.map(|c| (1, c.to_string()));
             let slice = r.slice.as_ref().map(|s| (2, s.clone()));
-            for group in [Some((0, "all".to_owned())), change, slice]
-                .into_iter()
-                .flatten()
-            {
+            for group in [Some((0, "all".to_owned())), change, slice].into_iter().flatten() {
                 members.entry(group).or_default().push(i);
             }
         }
         let groups = members.into_iter().map(|((_, group), members)| {
-            let pairs: Vec<_> = members
-                .iter()
-                .map(|&i| (&self.ranks[i], &other.ranks[i]))
-                .collect();
-            GroupComparison {
-                differences: self.differences(&pairs, &group),
-                queries: pairs.len(),
-                group,
-            }
+            let pairs: Vec<_> = members.iter().map(|&i| (&self.ranks[i], &other.ranks[i])).collect();
+            GroupComparison { differences: self.differences(&pairs, &group), queries: pairs.len(), group }
         });
         Ok(Comparison {
             benchmark: self.benchmark.clone(),
@@ -107,31 +85,21 @@ impl Report {
         let p = &self.protocol;
         let mut kinds: Vec<(String, Value)> = Vec::new();
         for &k in &p.ks {
-            kinds.push((
-                format!("R@{k}"),
-                Box::new(move |r| Some(marks::recall(r.rank, k))),
-            ));
+            kinds.push((format!("R@{k}"), Box::new(move |r| Some(marks::recall(r.rank, k)))));
         }
         for &k in p.subset_ks.iter().filter(|_| p.subset) {
             let value = move |r: &QueryRank| r.subset_rank.map(|rank| marks::recall(Some(rank), k));
             kinds.push((format!("R_subset@{k}"), Box::new(value)));
         }
         for &k in &p.map_ks {
-            let value =
-                move |r: &QueryRank| Some(marks::average_precision(&r.target_ranks, r.targets, k));
+            let value = move |r: &QueryRank| Some(marks::average_precision(&r.target_ranks, r.targets, k));
             kinds.push((format!("mAP@{k}"), Box::new(value)));
         }
-        kinds.push((
-            "mean rank".to_owned(),
-            Box::new(|r| r.rank.map(|rank| rank as f64)),
-        ));
+        kinds.push(("mean rank".to_owned(), Box::new(|r| r.rank.map(|rank| rank as f64))));
 
         let mut found = Vec::new();
         for (mark, value) in kinds {
-            let both: Vec<(f64, f64)> = pairs
-                .iter()
-                .filter_map(|(l, r)| Some((value(l)?, value(r)?)))
-                .collect();
+            let both: Vec<(f64, f64)> = pairs.iter().filter_map(|(l, r)| Some((value(l)?, value(r)?))).collect();
             // A rank that was cut off on either side has no mean.
             if both.is_empty() || (mark == "mean rank" && both.len() < pairs.len()) {
                 continue;
@@ -139,20 +107,11 @@ impl Report {
             let (left, right): (Vec<f64>, Vec<f64>) = both.iter().copied().unzip();
             let differences: Vec<f64> = both.iter().map(|(l, r)| l - r).collect();
             let p = self.bootstrap.p_value(&differences, salt);
-            let [difference] = self
-                .bootstrap
-                .intervals(&[(Statistic::Mean, differences)], salt)[..]
-            else {
+            let [difference] = self.bootstrap.intervals(&[(Statistic::Mean, differences)], salt)[..] else {
                 continue;
             };
             let mean = |values: &[f64]| marks::mean(values).unwrap_or(0.0);
-            found.push(Difference {
-                mark,
-                left: mean(&left),
-                right: mean(&right),
-                difference,
-                p,
-            });
+            found.push(Difference { mark, left: mean(&left), right: mean(&right), difference, p });
         }
         found
     }
@@ -161,12 +120,7 @@ impl Report {
 impl Comparison {
     /// One mark of one group, by their names.
     pub fn find(&self, group: &str, mark: &str) -> Option<&Difference> {
-        self.groups
-            .iter()
-            .find(|g| g.group == group)?
-            .differences
-            .iter()
-            .find(|d| d.mark == mark)
+        self.groups.iter().find(|g| g.group == group)?.differences.iter().find(|d| d.mark == mark)
     }
 
     /// As a Markdown table.

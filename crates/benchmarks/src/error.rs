@@ -38,17 +38,13 @@ pub enum Error {
         first: String,
     },
     /// A score that is not a number.
-    #[error(
-        "the score of {name} is not a number; a method must give every item a score that can be ordered"
-    )]
+    #[error("the score of {name} is not a number; a method must give every item a score that can be ordered")]
     NotANumber {
         /// The item.
         name: String,
     },
     /// Two reports that may not be compared.
-    #[error(
-        "two reports may be compared only on the same exam: {what} is {left} on one side and {right} on the other"
-    )]
+    #[error("two reports may be compared only on the same exam: {what} is {left} on one side and {right} on the other")]
     NotTheSame {
         /// What differs.
         what: &'static str,
@@ -95,12 +91,7 @@ pub enum Error {
 /// The first few names, and how many more there are.
 pub(crate) fn some_of(names: &[String]) -> String {
     const SHOWN: usize = 5;
-    let mut text = names
-        .iter()
-        .take(SHOWN)
-        .cloned()
-        .collect::<Vec<_>>()
-        .join(", ");
+    let mut text = names.iter().take(SHOWN).cloned().collect::<Vec<_>>().join(", ");
     if names.len() > SHOWN {
         text.push_str(&format!(" and {} more", names.len() - SHOWN));
     }

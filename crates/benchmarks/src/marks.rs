@@ -27,10 +27,7 @@ pub fn recall(rank: Option<usize>, k: usize) -> f64 {
 /// ```
 pub fn average_precision(ranks: &[usize], targets: usize, k: usize) -> f64 {
     let within = ranks.iter().take_while(|&&rank| rank <= k);
-    let sum: f64 = within
-        .enumerate()
-        .map(|(i, &rank)| (i + 1) as f64 / rank as f64)
-        .sum();
+    let sum: f64 = within.enumerate().map(|(i, &rank)| (i + 1) as f64 / rank as f64).sum();
     match targets.min(k) {
         0 => 0.0,
         n => sum / n as f64,

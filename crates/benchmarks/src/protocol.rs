@@ -78,15 +78,7 @@ impl Default for Protocol {
 impl Protocol {
     /// A digest of every rule (the name is not a rule).
     pub fn digest(&self) -> Digest {
-        let Protocol {
-            name: _,
-            drop_reference,
-            ties,
-            ks,
-            map_ks,
-            subset,
-            subset_ks,
-        } = self;
+        let Protocol { name: _, drop_reference, ties, ks, map_ks, subset, subset_ks } = self;
         Digest::of(
             format!(
                 "protocol 1: any target counts; AP / min(targets, k)\0{drop_reference}\0{ties:?}\
@@ -98,21 +90,12 @@ impl Protocol {
 
     /// The deepest rank that any mark looks at.
     pub fn depth(&self) -> usize {
-        self.ks
-            .iter()
-            .chain(&self.map_ks)
-            .copied()
-            .max()
-            .unwrap_or(0)
+        self.ks.iter().chain(&self.map_ks).copied().max().unwrap_or(0)
     }
 
     /// What is wrong with these rules, if anything.
     pub(crate) fn fault(&self) -> Option<String> {
-        for (name, ks) in [
-            ("ks", &self.ks),
-            ("map_ks", &self.map_ks),
-            ("subset_ks", &self.subset_ks),
-        ] {
+        for (name, ks) in [("ks", &self.ks), ("map_ks", &self.map_ks), ("subset_ks", &self.subset_ks)] {
             if ks.contains(&0) {
                 return Some(format!("{name} holds 0, but ranks count from 1"));
             }
@@ -120,9 +103,7 @@ impl Protocol {
                 return Some(format!("{name} must rise without repeats, got {ks:?}"));
             }
         }
-        self.ks
-            .is_empty()
-            .then(|| "ks is empty: name at least one k for recall at k".to_owned())
+        self.ks.is_empty().then(|| "ks is empty: name at least one k for recall at k".to_owned())
     }
 }
 

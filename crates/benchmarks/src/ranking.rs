@@ -15,14 +15,8 @@ pub struct Ranking {
 
 impl Ranking {
     /// An answer sheet from names, best first.
-    pub fn new<S: Into<String>>(
-        query: impl Into<String>,
-        gallery: impl IntoIterator<Item = S>,
-    ) -> Self {
-        Self {
-            query: query.into(),
-            gallery: gallery.into_iter().map(Into::into).collect(),
-        }
+    pub fn new<S: Into<String>>(query: impl Into<String>, gallery: impl IntoIterator<Item = S>) -> Self {
+        Self { query: query.into(), gallery: gallery.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -51,17 +45,15 @@ pub fn rank_of(scores: &[(&str, f32)], targets: &[&str], ties: TieRule) -> Resul
     else {
         return Ok(None);
     };
-    let before = scores
-        .iter()
-        .filter(|(other, s)| match high_first(*s, score) {
-            Ordering::Less => true,
-            Ordering::Greater => false,
-            Ordering::Equal => match ties {
-                TieRule::Pessimistic => !is_target(other),
-                TieRule::Optimistic => false,
-                TieRule::Name => *other < name,
-            },
-        });
+    let before = scores.iter().filter(|(other, s)| match high_first(*s, score) {
+        Ordering::Less => true,
+        Ordering::Greater => false,
+        Ordering::Equal => match ties {
+            TieRule::Pessimistic => !is_target(other),
+            TieRule::Optimistic => false,
+            TieRule::Name => *other < name,
+        },
+    });
     Ok(Some(1 + before.count()))
 }
 
@@ -83,9 +75,7 @@ pub(crate) fn order(scores: &mut [(&str, f32)], targets: &[String], ties: TieRul
 
 fn refuse_nan(scores: &[(&str, f32)]) -> Result<()> {
     match scores.iter().find(|(_, s)| s.is_nan()) {
-        Some((name, _)) => Err(Error::NotANumber {
-            name: (*name).to_owned(),
-        }),
+        Some((name, _)) => Err(Error::NotANumber { name: (*name).to_owned() }),
         None => Ok(()),
     }
 }

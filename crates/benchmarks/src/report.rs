@@ -112,11 +112,9 @@ impl Report {
                     .or_insert_with(|| group(&change.to_string(), &|o| o.change == Some(change)));
             }
             if let Some(slice) = &r.slice {
-                by_slice.entry(slice.clone()).or_insert_with(|| {
-                    group(&format!("slice {slice}"), &|o| {
-                        o.slice.as_ref() == Some(slice)
-                    })
-                });
+                by_slice
+                    .entry(slice.clone())
+                    .or_insert_with(|| group(&format!("slice {slice}"), &|o| o.slice.as_ref() == Some(slice)));
             }
         }
         Self {
@@ -136,8 +134,7 @@ impl Report {
 
     /// As JSON, with every question's rank.
     pub fn to_json(&self) -> String {
-        serde_json::to_string_pretty(self)
-            .expect("a report holds only numbers, texts and text-keyed maps")
+        serde_json::to_string_pretty(self).expect("a report holds only numbers, texts and text-keyed maps")
     }
 
     /// Reads what [`Report::to_json`] wrote.
@@ -174,24 +171,17 @@ impl Marks {
 
     /// mAP@k, if the protocol asks for that k.
     pub fn average_precision_at(&self, k: usize) -> Option<Estimate> {
-        self.average_precision
-            .iter()
-            .find(|m| m.k == k)
-            .map(|m| m.mark)
+        self.average_precision.iter().find(|m| m.k == k).map(|m| m.mark)
     }
 
     fn new(protocol: &Protocol, ranks: &[&QueryRank], bootstrap: &Bootstrap, salt: &str) -> Self {
-        let column =
-            |of: &dyn Fn(&QueryRank) -> f64| ranks.iter().map(|r| of(r)).collect::<Vec<f64>>();
+        let column = |of: &dyn Fn(&QueryRank) -> f64| ranks.iter().map(|r| of(r)).collect::<Vec<f64>>();
         let mut columns = Vec::new();
         for &k in &protocol.ks {
             columns.push((Statistic::Mean, column(&|r| marks::recall(r.rank, k))));
         }
         for &k in &protocol.map_ks {
-            columns.push((
-                Statistic::Mean,
-                column(&|r| marks::average_precision(&r.target_ranks, r.targets, k)),
-            ));
+            columns.push((Statistic::Mean, column(&|r| marks::average_precision(&r.target_ranks, r.targets, k))));
         }
         let all_found = ranks.iter().all(|r| r.rank.is_some());
         if all_found {
@@ -201,10 +191,7 @@ impl Marks {
         }
         let mut found = bootstrap.intervals(&columns, salt).into_iter();
         let at = |ks: &[usize], found: &mut dyn Iterator<Item = Estimate>| -> Vec<AtK> {
-            ks.iter()
-                .zip(found)
-                .map(|(&k, mark)| AtK { k, mark })
-                .collect()
+            ks.iter().zip(found).map(|(&k, mark)| AtK { k, mark }).collect()
         };
         let recall = at(&protocol.ks, &mut found);
         let average_precision = at(&protocol.map_ks, &mut found);
@@ -217,17 +204,10 @@ impl Marks {
             false => protocol
                 .subset_ks
                 .iter()
-                .map(|&k| {
-                    (
-                        Statistic::Mean,
-                        with.iter().map(|&r| marks::recall(Some(r), k)).collect(),
-                    )
-                })
+                .map(|&k| (Statistic::Mean, with.iter().map(|&r| marks::recall(Some(r), k)).collect()))
                 .collect(),
         };
-        let mut found = bootstrap
-            .intervals(&columns, &format!("subset {salt}"))
-            .into_iter();
+        let mut found = bootstrap.intervals(&columns, &format!("subset {salt}")).into_iter();
         let subset_recall = match with.is_empty() {
             true => Vec::new(),
             false => at(&protocol.subset_ks, &mut found),

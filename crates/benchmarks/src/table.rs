@@ -20,44 +20,26 @@ pub(crate) fn of_report(report: &Report) -> Page {
             grouped(report.gallery)
         ),
         report.protocol.to_string(),
-        format!(
-            "[95 % intervals from {} resamples of the questions]",
-            grouped(report.bootstrap.resamples)
-        ),
+        format!("[95 % intervals from {} resamples of the questions]", grouped(report.bootstrap.resamples)),
     ];
     let left_out = &report.left_out;
-    for (what, names) in [
-        ("items whose file is missing", &left_out.gallery),
-        ("questions that need them", &left_out.queries),
-    ] {
+    for (what, names) in
+        [("items whose file is missing", &left_out.gallery), ("questions that need them", &left_out.queries)]
+    {
         if !names.is_empty() {
-            sentences.push(format!(
-                "left out: {} {what}: {}",
-                grouped(names.len()),
-                error::some_of(names)
-            ));
+            sentences.push(format!("left out: {} {what}: {}", grouped(names.len()), error::some_of(names)));
         }
     }
 
     // Marks down, groups across.
     let groups: Vec<(&str, &Marks)> = [("all", &report.all)]
         .into_iter()
-        .chain(
-            report
-                .by_change
-                .iter()
-                .map(|(name, marks)| (name.as_str(), marks)),
-        )
+        .chain(report.by_change.iter().map(|(name, marks)| (name.as_str(), marks)))
         .collect();
     let mut marks = vec![row("", groups.iter().map(|(name, _)| (*name).to_owned()))];
     let mut add = |name: String, of: &dyn Fn(&Marks) -> Option<String>| {
         if groups.iter().any(|(_, m)| of(m).is_some()) {
-            marks.push(row(
-                &name,
-                groups
-                    .iter()
-                    .map(|(_, m)| of(m).unwrap_or_else(|| "–".to_owned())),
-            ));
+            marks.push(row(&name, groups.iter().map(|(_, m)| of(m).unwrap_or_else(|| "–".to_owned()))));
         }
     };
     let at = |list: &[AtK], k: usize| list.iter().find(|m| m.k == k).map(|m| percent_span(m.mark));
@@ -88,60 +70,29 @@ pub(crate) fn of_report(report: &Report) -> Page {
                 0 => percent_span(m.mark),
                 _ => percent(m.mark.value),
             });
-            [name.clone(), grouped(marks.queries)]
-                .into_iter()
-                .chain(recalls)
-                .collect()
+            [name.clone(), grouped(marks.queries)].into_iter().chain(recalls).collect()
         };
-        grids.push(
-            [head]
-                .into_iter()
-                .chain(report.by_slice.iter().map(slice))
-                .collect(),
-        );
+        grids.push([head].into_iter().chain(report.by_slice.iter().map(slice)).collect());
     }
     Page { sentences, grids }
 }
 
 pub(crate) fn of_comparison(comparison: &Comparison) -> Page {
-    let Comparison {
-        benchmark,
-        left,
-        right,
-        groups,
-    } = comparison;
+    let Comparison { benchmark, left, right, groups } = comparison;
     let grid = |group: &crate::GroupComparison| -> Grid {
-        let head = [
-            format!("{} ({})", group.group, grouped(group.queries)),
-            left.clone(),
-            right.clone(),
-        ];
-        let mut rows = vec![
-            head.into_iter()
-                .chain(["difference".to_owned(), "p".to_owned()])
-                .collect(),
-        ];
+        let head = [format!("{} ({})", group.group, grouped(group.queries)), left.clone(), right.clone()];
+        let mut rows = vec![head.into_iter().chain(["difference".to_owned(), "p".to_owned()]).collect()];
         for d in &group.differences {
             let rank = d.mark == "mean rank";
             let show = |v: f64| if rank { format!("{v:.1}") } else { percent(v) };
-            let span = if rank {
-                plain_span(d.difference)
-            } else {
-                percent_span(d.difference)
-            };
-            let p = if d.p < 0.001 {
-                "<0.001".to_owned()
-            } else {
-                format!("{:.3}", d.p)
-            };
+            let span = if rank { plain_span(d.difference) } else { percent_span(d.difference) };
+            let p = if d.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", d.p) };
             rows.push(vec![d.mark.clone(), show(d.left), show(d.right), span, p]);
         }
         rows
     };
     Page {
-        sentences: vec![format!(
-            "{benchmark}: {left} against {right}, paired bootstrap over questions"
-        )],
+        sentences: vec![format!("{benchmark}: {left} against {right}, paired bootstrap over questions")],
         grids: groups.iter().map(grid).collect(),
     }
 }
@@ -156,23 +107,13 @@ impl Page {
         for grid in &self.grids {
             text.push('\n');
             let columns = grid.iter().map(Vec::len).max().unwrap_or(0);
-            let width = |c: usize| {
-                grid.iter()
-                    .filter_map(|r| r.get(c))
-                    .map(|s| s.chars().count())
-                    .max()
-                    .unwrap_or(0)
-            };
+            let width = |c: usize| grid.iter().filter_map(|r| r.get(c)).map(|s| s.chars().count()).max().unwrap_or(0);
             let widths: Vec<usize> = (0..columns).map(width).collect();
             for cells in grid {
-                let padded = cells
-                    .iter()
-                    .zip(&widths)
-                    .enumerate()
-                    .map(|(c, (cell, w))| match c {
-                        0 => format!("{cell:<w$}"),
-                        _ => format!("{cell:>w$}"),
-                    });
+                let padded = cells.iter().zip(&widths).enumerate().map(|(c, (cell, w))| match c {
+                    0 => format!("{cell:<w$}"),
+                    _ => format!("{cell:>w$}"),
+                });
                 let line = padded.collect::<Vec<_>>().join("  ");
                 text.push_str(&format!("{}\n", line.trim_end()));
             }
@@ -182,17 +123,8 @@ impl Page {
 
     /// Pipes; a name that holds one is escaped.
     pub(crate) fn to_markdown(&self) -> String {
-        let safe = |cell: &String| {
-            cell.replace('\\', "\\\\")
-                .replace('|', "\\|")
-                .replace(['\n', '\r'], " ")
-        };
-        let line = |cells: &Vec<String>| {
-            format!(
-                "| {} |\n",
-                cells.iter().map(safe).collect::<Vec<_>>().join(" | ")
-            )
-        };
+        let safe = |cell: &String| cell.replace('\\', "\\\\").replace('|', "\\|").replace(['\n', '\r'], " ");
+        let line = |cells: &Vec<String>| format!("| {} |\n", cells.iter().map(safe).collect::<Vec<_>>().join(" | "));
         let mut text = String::new();
         for sentence in &self.sentences {
             text.push_str(&format!("{}.\n", sentence.replace(['\n', '\r'], " ")));
@@ -202,9 +134,7 @@ impl Page {
             for (i, cells) in grid.iter().enumerate() {
                 text.push_str(&line(cells));
                 if i == 0 {
-                    let rule: Vec<&str> = (0..cells.len())
-                        .map(|c| if c == 0 { "---" } else { "--:" })
-                        .collect();
+                    let rule: Vec<&str> = (0..cells.len()).map(|c| if c == 0 { "---" } else { "--:" }).collect();
                     text.push_str(&format!("|{}|\n", rule.join("|")));
                 }
             }
@@ -222,12 +152,7 @@ fn percent(share: f64) -> String {
 }
 
 fn percent_span(e: Estimate) -> String {
-    format!(
-        "{} [{}, {}]",
-        percent(e.value),
-        percent(e.low),
-        percent(e.high)
-    )
+    format!("{} [{}, {}]", percent(e.value), percent(e.low), percent(e.high))
 }
 
 fn plain_span(e: Estimate) -> String {

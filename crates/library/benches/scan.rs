@@ -21,21 +21,10 @@ const DIM: usize = 256;
 const LIMIT: usize = 10;
 
 fn main() {
-    let wishes: Vec<usize> = std::env::args()
-        .skip(1)
-        .filter_map(|a| a.parse().ok())
-        .collect();
-    let sizes = if wishes.is_empty() {
-        vec![10_000, 100_000, 1_000_000]
-    } else {
-        wishes
-    };
+    let wishes: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
+    let sizes = if wishes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { wishes };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!(
-        "CPU: {} · {cores} cores · path {} · {DIM}-d, best {LIMIT}, medians\n",
-        cpu(),
-        library::scan_path()
-    );
+    println!("CPU: {} · {cores} cores · path {} · {DIM}-d, best {LIMIT}, medians\n", cpu(), library::scan_path());
     println!(
         "| items | threads | 8-bit + f32 ms | GB/s | read ms | GB/s | of reading | f32 ms | of reading | batch of 32, ms per query |"
     );
@@ -44,10 +33,7 @@ fn main() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let library = filled(dir.path(), items);
         for threads in [1, 2] {
-            let pool = rayon::ThreadPoolBuilder::new()
-                .num_threads(threads)
-                .build()
-                .expect("a thread pool");
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
             pool.install(|| measure(&library, items, threads));
         }
     }
@@ -69,9 +55,7 @@ fn filled(dir: &std::path::Path, items: usize) -> Library {
     let mut random = Random(42);
     let space = space();
     let mut library = Library::create(dir).expect("a library");
-    library
-        .bind(&space, &Embedding::single(random.unit_vector(DIM)))
-        .expect("a space");
+    library.bind(&space, &Embedding::single(random.unit_vector(DIM))).expect("a space");
     for start in (0..items).step_by(10_000) {
         let batch: Vec<NewItem> = (start..items.min(start + 10_000))
             .map(|i| {
@@ -88,45 +72,22 @@ fn filled(dir: &std::path::Path, items: usize) -> Library {
 
 fn measure(library: &Library, items: usize, threads: usize) {
     let mut random = Random(7);
-    let probes: Vec<Probe> = (0..32)
-        .map(|_| {
-            Probe::single(
-                "composed",
-                space(),
-                Embedding::single(random.unit_vector(DIM)),
-            )
-        })
-        .collect();
+    let probes: Vec<Probe> =
+        (0..32).map(|_| Probe::single("composed", space(), Embedding::single(random.unit_vector(DIM)))).collect();
     let rounds = (20_000_000 / items).clamp(15, 200);
     let (mut fast, mut read, mut float) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..rounds {
         let probe = &probes[round % probes.len()];
         let filter = Filter::default();
-        fast.push(timed(|| {
-            black_box(library.nearest(probe, LIMIT, &filter).expect("hits")).len()
-        }));
-        read.push(timed(|| {
-            bench::with_codes(library, &space(), &|bytes| sum(bytes))
-        }));
+        fast.push(timed(|| black_box(library.nearest(probe, LIMIT, &filter).expect("hits")).len()));
+        read.push(timed(|| bench::with_codes(library, &space(), &|bytes| sum(bytes))));
         if round % 4 == 0 {
-            float.push(timed(|| {
-                bench::with_floats(library, &space(), &|floats| f32_scan(floats, probe))
-            }));
+            float.push(timed(|| bench::with_floats(library, &space(), &|floats| f32_scan(floats, probe))));
         }
     }
     let filter = [Filter::default()];
-    let batch = median(
-        (0..3)
-            .map(|_| {
-                timed(|| {
-                    library
-                        .nearest_batch(&probes, LIMIT, &filter)
-                        .expect("hits")
-                        .len()
-                })
-            })
-            .collect(),
-    );
+    let batch =
+        median((0..3).map(|_| timed(|| library.nearest_batch(&probes, LIMIT, &filter).expect("hits").len())).collect());
 
     let (fast, read, float) = (median(fast), median(read), median(float));
     let float_read = read * 4; // the same read, of four times the bytes
@@ -151,10 +112,7 @@ fn measure(library: &Library, items: usize, threads: usize) {
 /// Adds up bytes as 64-bit words, in the same pieces and threads as the scan.
 fn sum(bytes: &[i8]) -> usize {
     let words: &[u64] = bytemuck::cast_slice(bytes);
-    let total: u64 = words
-        .par_chunks(1024 * DIM / 8)
-        .map(add_up)
-        .reduce(|| 0, u64::wrapping_add);
+    let total: u64 = words.par_chunks(1024 * DIM / 8).map(add_up).reduce(|| 0, u64::wrapping_add);
     black_box(total) as usize
 }
 
@@ -209,7 +167,5 @@ fn median(mut times: Vec<Duration>) -> Duration {
 fn cpu() -> String {
     let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let line = info.lines().find(|l| l.starts_with("model name"));
-    line.and_then(|l| l.split(": ").nth(1))
-        .unwrap_or("unknown")
-        .to_owned()
+    line.and_then(|l| l.split(": ").nth(1)).unwrap_or("unknown").to_owned()
 }

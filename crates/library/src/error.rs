@@ -29,9 +29,7 @@ pub enum Error {
         expected: u32,
     },
     /// The library's database cannot be read as one.
-    #[error(
-        "the library is damaged: {0}; restore it from a copy, or index again into a new folder"
-    )]
+    #[error("the library is damaged: {0}; restore it from a copy, or index again into a new folder")]
     Damaged(String),
     /// Another process writes to this library, or holds it for longer than we wait.
     #[error("another process is writing to the library in {}; wait until it has finished", .0.display())]
@@ -63,9 +61,7 @@ pub enum Error {
         source: domain::SpaceMismatch,
     },
     /// The library keeps no vectors at all yet.
-    #[error(
-        "the library keeps no vectors yet, so [{asked}] cannot be asked of it; add something first"
-    )]
+    #[error("the library keeps no vectors yet, so [{asked}] cannot be asked of it; add something first")]
     NoSpace {
         /// The space that came, in words.
         asked: String,
@@ -122,10 +118,7 @@ pub enum Error {
 impl Error {
     /// Wraps a file-system error with its path.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Error + '_ {
-        move |source| Error::Io {
-            path: path.to_owned(),
-            source,
-        }
+        move |source| Error::Io { path: path.to_owned(), source }
     }
 
     /// Gives an SQLite error the name that it deserves.
@@ -136,16 +129,12 @@ impl Error {
             Some(Code::DiskFull) => Error::Full { doing },
             Some(Code::DatabaseBusy | Code::DatabaseLocked) => Error::Busy(dir.clone()),
             Some(Code::ReadOnly) => Error::ReadOnly { doing },
-            Some(Code::DatabaseCorrupt | Code::NotADatabase) => {
-                Error::Damaged(format!("while {doing}: {source}"))
-            }
+            Some(Code::DatabaseCorrupt | Code::NotADatabase) => Error::Damaged(format!("while {doing}: {source}")),
             None => match source {
                 rusqlite::Error::InvalidColumnType(..)
                 | rusqlite::Error::FromSqlConversionFailure(..)
                 | rusqlite::Error::IntegralValueOutOfRange(..)
-                | rusqlite::Error::InvalidColumnName(_) => {
-                    Error::Damaged(format!("while {doing}: {source}"))
-                }
+                | rusqlite::Error::InvalidColumnName(_) => Error::Damaged(format!("while {doing}: {source}")),
                 source => Error::Database { doing, source },
             },
             Some(_) => Error::Database { doing, source },

@@ -62,12 +62,8 @@ impl Index {
         let mut index = Self::new(kept);
         if let (Some(dir), Some(stamp)) = (dir, kept.stamp) {
             match Segment::open(&segment::path_in(dir, &index.id), &kept.space) {
-                Ok(s) if s.label.library != library => {
-                    trouble("it belongs to another library".into())
-                }
-                Ok(s) if s.label.stamp != stamp => {
-                    trouble("it is not the one that was written last".into())
-                }
+                Ok(s) if s.label.library != library => trouble("it belongs to another library".into()),
+                Ok(s) if s.label.stamp != stamp => trouble("it is not the one that was written last".into()),
                 Ok(s) if s.label.sequence < kept.gone_floor => trouble("it is too old".into()),
                 Ok(s) => {
                     index.seen = s.label.sequence;
@@ -108,15 +104,11 @@ impl Index {
         let Some(kept) = spaces::by_id(&tx, &self.id)? else {
             return Ok(false);
         };
-        if now < self.seen
-            || kept.row != self.row
-            || (self.seen >= 0 && self.seen < kept.gone_floor)
-        {
+        if now < self.seen || kept.row != self.row || (self.seen >= 0 && self.seen < kept.gone_floor) {
             return Ok(false);
         }
         if self.seen >= 0 {
-            let mut statement =
-                tx.prepare_cached("SELECT item FROM gone WHERE space = ?1 AND seq > ?2")?;
+            let mut statement = tx.prepare_cached("SELECT item FROM gone WHERE space = ?1 AND seq > ?2")?;
             for item in statement.query_map([self.row, self.seen], |r| r.get(0))? {
                 self.bury(item?);
             }
@@ -152,28 +144,15 @@ impl Index {
         if let Some(row) = self.tail.forget(item) {
             self.tail_dead.set(row);
         }
-        if let Some(row) = self
-            .segment
-            .as_ref()
-            .and_then(|s| s.view().ids.binary_search(&item).ok())
-        {
+        if let Some(row) = self.segment.as_ref().and_then(|s| s.view().ids.binary_search(&item).ok()) {
             self.segment_dead.set(row);
         }
     }
 
     /// The tables to be scanned.
     pub fn parts(&self) -> Vec<Part<'_>> {
-        let segment = self.segment.as_ref().map(|s| Part {
-            view: s.view(),
-            dead: &self.segment_dead,
-        });
-        segment
-            .into_iter()
-            .chain([Part {
-                view: self.tail.view(),
-                dead: &self.tail_dead,
-            }])
-            .collect()
+        let segment = self.segment.as_ref().map(|s| Part { view: s.view(), dead: &self.segment_dead });
+        segment.into_iter().chain([Part { view: self.tail.view(), dead: &self.tail_dead }]).collect()
     }
 
     /// Where an item's vector lies: which of [`Index::parts`], which row.
@@ -182,38 +161,24 @@ impl Index {
         if let Some(row) = self.tail.find(item) {
             return Some((tail, row));
         }
-        let row = self
-            .segment
-            .as_ref()?
-            .view()
-            .ids
-            .binary_search(&item)
-            .ok()?;
+        let row = self.segment.as_ref()?.view().ids.binary_search(&item).ok()?;
         (!self.segment_dead.get(row)).then_some((0, row))
     }
 
     /// Items with a vector.
     pub fn live(&self) -> usize {
-        self.parts()
-            .iter()
-            .map(|p| p.view.len() - p.dead.count())
-            .sum()
+        self.parts().iter().map(|p| p.view.len() - p.dead.count()).sum()
     }
 
     /// Items in the segment file, dead ones too, and its bytes; `None` without one.
     pub fn sealed(&self) -> Option<(usize, u64)> {
-        self.segment
-            .as_ref()
-            .map(|s| (s.view().len(), s.len_bytes()))
+        self.segment.as_ref().map(|s| (s.view().len(), s.len_bytes()))
     }
 
     /// Whether so much has changed that the segment should be written anew.
     pub fn wants_seal(&self) -> bool {
         let sealed = self.segment.as_ref().map_or(0, |s| s.view().len());
-        self.stale()
-            > self
-                .seal_at
-                .max(if self.seal_at == 0 { 0 } else { sealed / 4 })
+        self.stale() > self.seal_at.max(if self.seal_at == 0 { 0 } else { sealed / 4 })
     }
 
     /// A try has failed: the next one waits until there is twice as much to gain.
@@ -240,49 +205,28 @@ impl Index {
 
     /// Writes a segment of all that is in here, and goes on with it. The caller holds the
     /// library's lock.
-    pub fn seal(
-        &mut self,
-        conn: &Connection,
-        dir: &Path,
-        library: [u8; 16],
-    ) -> Result<(), SealError> {
+    pub fn seal(&mut self, conn: &Connection, dir: &Path, library: [u8; 16]) -> Result<(), SealError> {
         let path = segment::path_in(dir, &self.id);
         std::fs::create_dir_all(dir.join("segments")).map_err(WriteError::Io)?;
         let stamp: i64 = conn.query_row("SELECT random()", [], |r| r.get(0))?;
-        let label = Label {
-            library,
-            space: self.id,
-            stamp,
-            sequence: self.seen,
-        };
+        let label = Label { library, space: self.id, stamp, sequence: self.seen };
         {
             let parts = self.parts();
             let mut rows: Vec<(i64, usize, usize)> = Vec::with_capacity(self.live());
             for (p, part) in parts.iter().enumerate() {
                 let ids = part.view.ids.iter().enumerate();
-                rows.extend(
-                    ids.filter(|(r, _)| !part.dead.get(*r))
-                        .map(|(r, id)| (*id, p, r)),
-                );
+                rows.extend(ids.filter(|(r, _)| !part.dead.get(*r)).map(|(r, id)| (*id, p, r)));
             }
             rows.sort_unstable();
             let count = rows.len();
-            let rows = rows
-                .into_iter()
-                .map(|(id, p, r)| Ok((id, parts[p].view.kinds[r], parts[p].view.floats(r)?)));
+            let rows = rows.into_iter().map(|(id, p, r)| Ok((id, parts[p].view.kinds[r], parts[p].view.floats(r)?)));
             segment::write(&path, &label, &self.space, count, rows)?;
         }
         // The file is in place; now the database says that it is the one. In between a kill
         // leaves a file that nobody believes, and the next one to open builds it again.
         let tx = rusqlite::Transaction::new_unchecked(conn, TransactionBehavior::Immediate)?;
-        tx.execute(
-            "UPDATE spaces SET stamp = ?2, gone_floor = ?3 WHERE id = ?1",
-            [self.row, stamp, self.seen],
-        )?;
-        tx.execute(
-            "DELETE FROM gone WHERE space = ?1 AND seq <= ?2",
-            [self.row, self.seen],
-        )?;
+        tx.execute("UPDATE spaces SET stamp = ?2, gone_floor = ?3 WHERE id = ?1", [self.row, stamp, self.seen])?;
+        tx.execute("DELETE FROM gone WHERE space = ?1 AND seq <= ?2", [self.row, self.seen])?;
         tx.commit()?;
         let segment = Segment::open(&path, &self.space).map_err(SealError::Reopen)?;
         let width = self.space.rows * self.space.dim;

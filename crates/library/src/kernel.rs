@@ -61,27 +61,17 @@ pub fn scan_path() -> &'static str {
 /// The way taken; an error if `LIKEBUT_CPU` asks for one that does not exist here.
 pub(crate) fn chosen() -> crate::Result<Path> {
     static CHOSEN: OnceLock<Result<Path, String>> = OnceLock::new();
-    CHOSEN
-        .get_or_init(|| choose(std::env::var("LIKEBUT_CPU").ok().as_deref()))
-        .clone()
-        .map_err(crate::Error::Cpu)
+    CHOSEN.get_or_init(|| choose(std::env::var("LIKEBUT_CPU").ok().as_deref())).clone().map_err(crate::Error::Cpu)
 }
 
 fn choose(wish: Option<&str>) -> Result<Path, String> {
     let all = Path::all();
     match wish {
         None | Some("") => Ok(*all.last().unwrap_or(&Path::Portable)),
-        Some(wish) => all
-            .iter()
-            .copied()
-            .find(|p| p.name() == wish)
-            .ok_or_else(|| {
-                let names: Vec<_> = all.iter().map(|p| p.name()).collect();
-                format!(
-                    "LIKEBUT_CPU is {wish:?}, this processor has {}",
-                    names.join(", ")
-                )
-            }),
+        Some(wish) => all.iter().copied().find(|p| p.name() == wish).ok_or_else(|| {
+            let names: Vec<_> = all.iter().map(|p| p.name()).collect();
+            format!("LIKEBUT_CPU is {wish:?}, this processor has {}", names.join(", "))
+        }),
     }
 }
 
@@ -103,11 +93,7 @@ pub(crate) fn dots_i8(path: Path, query: &[i8], query_sum: i32, rows: &[i8], out
 
 fn dots_i8_portable(query: &[i8], rows: &[i8], out: &mut [i32]) {
     for (row, out) in rows.chunks_exact(query.len().max(1)).zip(out) {
-        *out = row
-            .iter()
-            .zip(query)
-            .map(|(a, b)| i32::from(*a) * i32::from(*b))
-            .sum();
+        *out = row.iter().zip(query).map(|(a, b)| i32::from(*a) * i32::from(*b)).sum();
     }
 }
 
@@ -168,9 +154,7 @@ fn bits_above(tops: &[f32; LANES], floor: f32) -> u64 {
     if tops.iter().fold(true, |all, top| all & ruled_out(*top)) {
         return 0;
     }
-    tops.iter()
-        .enumerate()
-        .fold(0, |bits, (i, top)| bits | u64::from(!ruled_out(*top)) << i)
+    tops.iter().enumerate().fold(0, |bits, (i, top)| bits | u64::from(!ruled_out(*top)) << i)
 }
 
 /// a · b in f32, always added up in the same order; the shorter length counts.
@@ -284,17 +268,13 @@ mod x86 {
     #[inline]
     #[target_feature(enable = "avx512f,avx2")]
     fn sum_each(sums: [__m512i; 8]) -> __m256i {
-        let [a, b, c, d, e, f, g, h] = sums.map(|s| {
-            _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64::<1>(s))
-        });
+        let [a, b, c, d, e, f, g, h] =
+            sums.map(|s| _mm256_add_epi32(_mm512_castsi512_si256(s), _mm512_extracti64x4_epi64::<1>(s)));
         let (ab, cd) = (_mm256_hadd_epi32(a, b), _mm256_hadd_epi32(c, d));
         let (ef, gh) = (_mm256_hadd_epi32(e, f), _mm256_hadd_epi32(g, h));
         let (low, high) = (_mm256_hadd_epi32(ab, cd), _mm256_hadd_epi32(ef, gh));
         // Each 128-bit half holds its half of four sums.
-        _mm256_add_epi32(
-            _mm256_permute2x128_si256::<0x20>(low, high),
-            _mm256_permute2x128_si256::<0x31>(low, high),
-        )
+        _mm256_add_epi32(_mm256_permute2x128_si256::<0x20>(low, high), _mm256_permute2x128_si256::<0x31>(low, high))
     }
 
     /// # Safety
@@ -316,18 +296,14 @@ mod x86 {
                         let x = _mm256_loadu_si256(rows.as_ptr().add((r + i) * stride + at).cast());
                         // |x| · (q with x's sign): two such products fit 16 bits because codes
                         // stay within ±127, so nothing saturates.
-                        let pairs =
-                            _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
+                        let pairs = _mm256_maddubs_epi16(_mm256_abs_epi8(x), _mm256_sign_epi8(q, x));
                         *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
                     }
                 }
                 at += 32;
             }
             for (i, sum) in sums.into_iter().enumerate() {
-                let half = _mm_add_epi32(
-                    _mm256_castsi256_si128(sum),
-                    _mm256_extracti128_si256::<1>(sum),
-                );
+                let half = _mm_add_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256::<1>(sum));
                 let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b00_00_11_10>(half));
                 let half = _mm_add_epi32(half, _mm_shuffle_epi32::<0b00_00_00_01>(half));
                 out[r + i] = _mm_cvtsi128_si32(half);
@@ -348,35 +324,19 @@ mod tests {
         let mut random = Random(3);
         for stride in [64, 128, 256, 320, 1024, 65_536] {
             for rows in [0, 1, 2, 3, 5, 8, 9, 17] {
-                let query: Vec<i8> = (0..stride)
-                    .map(|_| random.below(255) as u8 as i8)
-                    .map(|c| c.max(-127))
-                    .collect();
-                let mut codes: Vec<i8> = (0..stride * rows)
-                    .map(|_| random.below(255) as u8 as i8)
-                    .map(|c| c.max(-127))
-                    .collect();
+                let query: Vec<i8> = (0..stride).map(|_| random.below(255) as u8 as i8).map(|c| c.max(-127)).collect();
+                let mut codes: Vec<i8> =
+                    (0..stride * rows).map(|_| random.below(255) as u8 as i8).map(|c| c.max(-127)).collect();
                 if let Some(row) = codes.chunks_exact_mut(stride).next() {
                     row.fill(-127);
                 }
                 let slow: Vec<i32> = codes
                     .chunks_exact(stride)
-                    .map(|r| {
-                        r.iter()
-                            .zip(&query)
-                            .map(|(a, b)| *a as i32 * *b as i32)
-                            .sum()
-                    })
+                    .map(|r| r.iter().zip(&query).map(|(a, b)| *a as i32 * *b as i32).sum())
                     .collect();
                 for path in Path::all() {
                     let mut out = vec![0; rows];
-                    dots_i8(
-                        path,
-                        &query,
-                        query.iter().map(|q| i32::from(*q)).sum(),
-                        &codes,
-                        &mut out,
-                    );
+                    dots_i8(path, &query, query.iter().map(|q| i32::from(*q)).sum(), &codes, &mut out);
                     assert_eq!(out, slow, "{path:?} {stride}x{rows}");
                 }
             }
@@ -388,13 +348,7 @@ mod tests {
         for (q, x) in [(127i8, 127i8), (-127, 127), (127, -127), (-127, -127)] {
             for path in Path::all() {
                 let mut out = [0; 9];
-                dots_i8(
-                    path,
-                    &[q; 65_536],
-                    65_536 * i32::from(q),
-                    &vec![x; 9 * 65_536],
-                    &mut out,
-                );
+                dots_i8(path, &[q; 65_536], 65_536 * i32::from(q), &vec![x; 9 * 65_536], &mut out);
                 assert_eq!(out, [i32::from(q) * i32::from(x) * 65_536; 9], "{path:?}");
             }
         }
@@ -406,11 +360,7 @@ mod tests {
         for n in [0, 1, 31, 32, 33, 100, 256, 1000] {
             let a: Vec<f32> = (0..n).map(|_| random.normal()).collect();
             let b: Vec<f32> = (0..n).map(|_| random.normal()).collect();
-            let exact: f64 = a
-                .iter()
-                .zip(&b)
-                .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                .sum();
+            let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
             for path in Path::all() {
                 let dot = dot_f32(path, &a, &b);
                 assert_eq!(dot.to_bits(), lanes(&a, &b).to_bits(), "{path:?} {n}");

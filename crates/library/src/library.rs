@@ -74,29 +74,18 @@ impl Library {
         // The manifest is asked first: a future version's database may not even be SQLite.
         let manifest = dir.join(MANIFEST);
         let kept = std::fs::read(&manifest).ok();
-        let read = kept
-            .as_ref()
-            .and_then(|bytes| serde_json::from_slice::<Manifest>(bytes).ok());
+        let read = kept.as_ref().and_then(|bytes| serde_json::from_slice::<Manifest>(bytes).ok());
         if let Some(m) = &read
             && m.format_version != FORMAT_VERSION
         {
-            return Err(Error::FormatVersion {
-                found: m.format_version,
-                expected: FORMAT_VERSION,
-            });
+            return Err(Error::FormatVersion { found: m.format_version, expected: FORMAT_VERSION });
         }
         match std::fs::metadata(dir.join(DATABASE)) {
             Ok(_) => {}
             Err(e) if e.kind() == std::io::ErrorKind::NotFound && kept.is_some() => {
-                return Err(Error::Damaged(format!(
-                    "{DATABASE} is missing in {}",
-                    dir.display()
-                )));
+                return Err(Error::Damaged(format!("{DATABASE} is missing in {}", dir.display())));
             }
-            Err(e)
-                if e.kind() == std::io::ErrorKind::NotFound
-                    || e.kind() == std::io::ErrorKind::NotADirectory =>
-            {
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound || e.kind() == std::io::ErrorKind::NotADirectory => {
                 return Err(Error::NotALibrary(dir.to_owned()));
             }
             Err(e) => return Err(Error::io(dir)(e)),
@@ -142,15 +131,7 @@ impl Library {
         let id = store::library_id(&conn).map_err(Error::sqlite("opening the library", &here))?;
         let no_indexes = Mutex::new(BTreeMap::new());
         let notes = Mutex::new(Vec::new());
-        Ok(Self {
-            dir,
-            id,
-            conn: Mutex::new(conn),
-            indexes: no_indexes,
-            lock: Mutex::new(None),
-            notes,
-            path,
-        })
+        Ok(Self { dir, id, conn: Mutex::new(conn), indexes: no_indexes, lock: Mutex::new(None), notes, path })
     }
 
     /// The folder; `None` in memory.
@@ -181,17 +162,13 @@ impl Library {
         if let Some(same) = kept.iter().find(|k| k.space == *space) {
             return spaces::check_canary(same, canary);
         }
-        let rivals: Vec<Kept> = kept
-            .into_iter()
-            .filter(|k| k.space.model == space.model && k.space.rows == space.rows)
-            .collect();
+        let rivals: Vec<Kept> =
+            kept.into_iter().filter(|k| k.space.model == space.model && k.space.rows == space.rows).collect();
         if !rivals.is_empty() {
             return Err(spaces::differs(&rivals, space));
         }
         self.take_lock()?;
-        self.write("binding a space", |conn| {
-            spaces::insert(conn, space, canary)
-        })?;
+        self.write("binding a space", |conn| spaces::insert(conn, space, canary))?;
         self.write_manifest()
     }
 
@@ -247,11 +224,7 @@ impl Library {
     /// disk. An item from a place that is known keeps its number; if its content changed, what was
     /// made of the old content goes, else vectors of other spaces stay.
     pub fn put(&mut self, batch: &[NewItem]) -> Result<Vec<ItemId>> {
-        let kept: BTreeMap<Digest, Kept> = self
-            .kept()?
-            .into_iter()
-            .map(|k| (k.space.id(), k))
-            .collect();
+        let kept: BTreeMap<Digest, Kept> = self.kept()?.into_iter().map(|k| (k.space.id(), k)).collect();
         for item in batch {
             let whose = || item.media.to_string();
             for (space, embedding) in &item.vectors {
@@ -273,10 +246,7 @@ impl Library {
         self.write("keeping items", |conn| {
             let seq = store::next_sequence(conn)?;
             let row_of = |space: &Digest| kept.get(space).map(|k| k.row);
-            batch
-                .iter()
-                .map(|item| store::put(conn, seq, item, &row_of))
-                .collect()
+            batch.iter().map(|item| store::put(conn, seq, item, &row_of)).collect()
         })
     }
 
@@ -326,32 +296,21 @@ impl Library {
             };
             let seq = store::next_sequence(conn)?;
             for other in store::ids_at(conn, new_path)? {
-                let same_span =
-                    store::item(conn, other)?.is_some_and(|o| o.media.span == item.media.span);
+                let same_span = store::item(conn, other)?.is_some_and(|o| o.media.span == item.media.span);
                 if other != id && same_span {
                     store::remove(conn, seq, other)?;
                 }
             }
             store::moved(conn, id, new_path, mtime_ns)
         })?;
-        if there {
-            Ok(())
-        } else {
-            Err(Error::UnknownItem(id))
-        }
+        if there { Ok(()) } else { Err(Error::UnknownItem(id)) }
     }
 
     /// Says in words what an item shows; `None` takes the words away.
     pub fn set_caption(&mut self, id: ItemId, caption: Option<&str>) -> Result<()> {
         self.take_lock()?;
-        let there = self.write("writing a caption", |conn| {
-            store::set_caption(conn, id, caption)
-        })?;
-        if there {
-            Ok(())
-        } else {
-            Err(Error::UnknownItem(id))
-        }
+        let there = self.write("writing a caption", |conn| store::set_caption(conn, id, caption))?;
+        if there { Ok(()) } else { Err(Error::UnknownItem(id)) }
     }
 
     // ---- items -------------------------------------------------------------------------------
@@ -383,9 +342,7 @@ impl Library {
 
     /// A page of items by number: those after `after`, at most `limit`.
     pub fn items_after(&self, after: Option<ItemId>, limit: usize) -> Result<Vec<Item>> {
-        self.read("listing items", |conn| {
-            store::items_after(conn, after, limit)
-        })
+        self.read("listing items", |conn| store::items_after(conn, after, limit))
     }
 
     /// All items by number, read in pages as they are asked for.
@@ -412,9 +369,8 @@ impl Library {
 
     /// How many items there are.
     pub fn len(&self) -> Result<usize> {
-        let count: i64 = self.read("counting items", |conn| {
-            conn.query_row("SELECT count(*) FROM items", [], |r| r.get(0))
-        })?;
+        let count: i64 =
+            self.read("counting items", |conn| conn.query_row("SELECT count(*) FROM items", [], |r| r.get(0)))?;
         Ok(count.max(0) as usize)
     }
 
@@ -432,10 +388,7 @@ impl Library {
     pub fn embedding(&self, id: ItemId, space: &Space) -> Result<Option<Embedding>> {
         let kept = self.kept_space(space)?;
         let values = self.read("reading a vector", |conn| store::vector(conn, id, kept.row))?;
-        Ok(values.map(|values| Embedding {
-            dim: space.dim,
-            values,
-        }))
+        Ok(values.map(|values| Embedding { dim: space.dim, values }))
     }
 
     // ---- derived -----------------------------------------------------------------------------
@@ -476,11 +429,12 @@ impl Library {
             Some(index) => index,
             None => {
                 let mut trouble = |why| {
-                    self.note(format!("the vector file of [{space}] could not be used: {why}; made anew from the database"));
+                    self.note(format!(
+                        "the vector file of [{space}] could not be used: {why}; made anew from the database"
+                    ));
                 };
-                let index = self.read("reading vectors", |conn| {
-                    Index::load(conn, self.dir(), self.id, &kept, &mut trouble)
-                })?;
+                let index =
+                    self.read("reading vectors", |conn| Index::load(conn, self.dir(), self.id, &kept, &mut trouble))?;
                 let index = Arc::new(RwLock::new(index));
                 indexes.insert(id, index.clone());
                 index
@@ -504,9 +458,7 @@ impl Library {
 
     /// Reads a space's vectors from the database alone, whatever was known of them before.
     pub(crate) fn reload(&self, kept: &Kept) -> Result<Arc<RwLock<Index>>> {
-        let fresh = self.read("reading vectors", |conn| {
-            Index::load_without_segment(conn, kept)
-        })?;
+        let fresh = self.read("reading vectors", |conn| Index::load_without_segment(conn, kept))?;
         let index = Arc::new(RwLock::new(fresh));
         held(&self.indexes).insert(kept.space.id(), index.clone());
         Ok(index)
@@ -518,20 +470,13 @@ impl Library {
             return;
         }
         let Some(dir) = &self.dir else { return };
-        let brief = if held(&self.lock).is_some() {
-            None
-        } else {
-            lock_file(dir).ok().flatten()
-        };
+        let brief = if held(&self.lock).is_some() { None } else { lock_file(dir).ok().flatten() };
         if brief.is_none() && held(&self.lock).is_none() {
             return;
         }
         if let Err(e) = self.seal_index(index) {
             index.put_off_seal();
-            self.note(format!(
-                "the vector file of [{}] could not be written: {e}",
-                index.space
-            ));
+            self.note(format!("the vector file of [{}] could not be written: {e}", index.space));
         }
     }
 
@@ -544,23 +489,16 @@ impl Library {
         let result = match write(index) {
             // The old file must not become the new one: the truth is elsewhere.
             Err(SealError::Write(WriteError::Corrupt)) => {
-                self.note(format!(
-                    "the vector file of [{}] was damaged; made anew from the database",
-                    index.space
-                ));
+                self.note(format!("the vector file of [{}] was damaged; made anew from the database", index.space));
                 let kept = self.kept_space(&index.space)?;
-                *index = self.read("reading vectors", |conn| {
-                    Index::load_without_segment(conn, &kept)
-                })?;
+                *index = self.read("reading vectors", |conn| Index::load_without_segment(conn, &kept))?;
                 write(index)
             }
             other => other,
         };
         result.map_err(|e| match e {
             SealError::Database(e) => Error::sqlite(doing, dir)(e),
-            SealError::Write(WriteError::Io(e)) if e.kind() == std::io::ErrorKind::StorageFull => {
-                Error::Full { doing }
-            }
+            SealError::Write(WriteError::Io(e)) if e.kind() == std::io::ErrorKind::StorageFull => Error::Full { doing },
             SealError::Write(WriteError::Io(e)) => Error::io(&dir.join("segments"))(e),
             other => Error::Damaged(format!("while {doing}: {other}")),
         })
@@ -573,39 +511,24 @@ impl Library {
     pub fn limit_bytes(&mut self, bytes: Option<u64>) -> Result<()> {
         let wrap = self.wrap("setting a limit");
         let conn = held(&self.conn);
-        let page: i64 = conn
-            .query_row("PRAGMA page_size", [], |r| r.get(0))
-            .map_err(&wrap)?;
-        let pages = bytes.map_or(i64::from(u32::MAX) - 1, |b| {
-            (b / page.max(1) as u64).clamp(1, 1 << 31) as i64
-        });
-        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()))
-            .map_err(wrap)
+        let page: i64 = conn.query_row("PRAGMA page_size", [], |r| r.get(0)).map_err(&wrap)?;
+        let pages = bytes.map_or(i64::from(u32::MAX) - 1, |b| (b / page.max(1) as u64).clamp(1, 1 << 31) as i64);
+        conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(wrap)
     }
 
     fn wrap(&self, doing: &'static str) -> impl Fn(rusqlite::Error) -> Error {
         Error::sqlite(doing, self.dir.as_deref().unwrap_or(Path::new("memory")))
     }
 
-    pub(crate) fn read<T>(
-        &self,
-        doing: &'static str,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+    pub(crate) fn read<T>(&self, doing: &'static str, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         f(&held(&self.conn)).map_err(self.wrap(doing))
     }
 
     /// One durable transaction; an error takes all of it back.
-    fn write<T>(
-        &self,
-        doing: &'static str,
-        f: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T> {
+    fn write<T>(&self, doing: &'static str, f: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T> {
         let wrap = self.wrap(doing);
         let mut conn = held(&self.conn);
-        let tx = conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .map_err(&wrap)?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(&wrap)?;
         let out = f(&tx).map_err(&wrap)?;
         tx.commit().map_err(wrap)?;
         Ok(out)
@@ -622,11 +545,8 @@ impl Library {
 
     fn write_manifest(&self) -> Result<()> {
         let Some(dir) = &self.dir else { return Ok(()) };
-        let manifest = Manifest {
-            format: "likebut library".into(),
-            format_version: FORMAT_VERSION,
-            spaces: self.spaces()?,
-        };
+        let manifest =
+            Manifest { format: "likebut library".into(), format_version: FORMAT_VERSION, spaces: self.spaces()? };
         let mut text = serde_json::to_string_pretty(&manifest)
             .map_err(|e| Error::io(&dir.join(MANIFEST))(std::io::Error::other(e)))?;
         text.push('\n');
@@ -644,9 +564,7 @@ impl Library {
 
 impl std::fmt::Debug for Library {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Library")
-            .field("dir", &self.dir)
-            .finish_non_exhaustive()
+        f.debug_struct("Library").field("dir", &self.dir).finish_non_exhaustive()
     }
 }
 
@@ -658,22 +576,13 @@ fn connect(dir: &Path, create: bool) -> Result<Connection> {
     let conn = Connection::open_with_flags(dir.join(DATABASE), flags).map_err(wrap())?;
     store::configure(&conn).map_err(wrap())?;
     // SQLite keeps version and owner in the file's header; both are read before any table is.
-    let pragma = |name: &str| {
-        conn.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0))
-            .map_err(wrap())
-    };
+    let pragma = |name: &str| conn.query_row(&format!("PRAGMA {name}"), [], |r| r.get::<_, i64>(0)).map_err(wrap());
     let (owner, version) = (pragma("application_id")?, pragma("user_version")?);
     if owner == store::APPLICATION_ID && version != i64::from(FORMAT_VERSION) {
-        return Err(Error::FormatVersion {
-            found: version.clamp(0, u32::MAX.into()) as u32,
-            expected: FORMAT_VERSION,
-        });
+        return Err(Error::FormatVersion { found: version.clamp(0, u32::MAX.into()) as u32, expected: FORMAT_VERSION });
     }
     if owner != store::APPLICATION_ID && (owner != 0 || is_made(&conn).map_err(wrap())?) {
-        return Err(Error::Damaged(format!(
-            "{} is another program's database",
-            dir.join(DATABASE).display()
-        )));
+        return Err(Error::Damaged(format!("{} is another program's database", dir.join(DATABASE).display())));
     }
     Ok(conn)
 }
@@ -686,12 +595,7 @@ fn is_made(conn: &Connection) -> rusqlite::Result<bool> {
 /// The lock, if nobody else holds it.
 fn lock_file(dir: &Path) -> Result<Option<File>> {
     let path = dir.join(LOCK);
-    let file = File::options()
-        .create(true)
-        .write(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(Error::io(&path))?;
+    let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(Error::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -704,7 +608,5 @@ fn storable(number: u64, whose: &dyn std::fmt::Display) -> Result<()> {
     if i64::try_from(number).is_ok() {
         return Ok(());
     }
-    Err(Error::Range(format!(
-        "{whose}: {number} is larger than any file or clip can be"
-    )))
+    Err(Error::Range(format!("{whose}: {number} is larger than any file or clip can be")))
 }

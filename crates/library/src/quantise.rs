@@ -39,20 +39,12 @@ pub(crate) fn quantise(values: &[f32], codes: &mut [i8]) -> Row {
     let (mut err, mut norm) = (0f64, 0f64);
     for (v, c) in values.iter().zip(codes) {
         // A scale that underflowed to zero makes every code zero, and the remainder says so.
-        *c = if scale > 0.0 {
-            (v / scale).round().clamp(-127.0, 127.0) as i8
-        } else {
-            0
-        };
+        *c = if scale > 0.0 { (v / scale).round().clamp(-127.0, 127.0) as i8 } else { 0 };
         let meant = f64::from(scale) * f64::from(*c);
         err += (f64::from(*v) - meant).powi(2);
         norm += meant * meant;
     }
-    Row {
-        scale,
-        err: at_least(err.sqrt()),
-        norm: at_least(norm.sqrt()),
-    }
+    Row { scale, err: at_least(err.sqrt()), norm: at_least(norm.sqrt()) }
 }
 
 /// The f32 not below this sum, whose own rounding is far smaller than the margin.
@@ -78,24 +70,11 @@ impl Question {
         let mut codes = vec![0; stride(values.len())];
         let row = quantise(values, &mut codes);
         let sum = codes.iter().map(|c| i32::from(*c)).sum();
-        let norm = at_least(
-            values
-                .iter()
-                .map(|v| f64::from(*v).powi(2))
-                .sum::<f64>()
-                .sqrt(),
-        );
+        let norm = at_least(values.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>().sqrt());
         // The textbook bound n·ε·‖a‖·‖b‖ of a sum of n products, with room for the scalar steps
         // around it. It is some thousand times smaller than the quantisation bound.
         let rounding = (values.len() + 64) as f32 * f32::EPSILON * weight.max(norm);
-        Self {
-            codes,
-            sum,
-            scale: row.scale,
-            err: row.err,
-            norm,
-            rounding,
-        }
+        Self { codes, sum, scale: row.scale, err: row.err, norm, rounding }
     }
 
     /// What lies surely around the exact score: its approximation, and how far it may be off.
@@ -121,24 +100,13 @@ mod tests {
                 let spread = [1.0, 1e-20, 1e15][case % 3];
                 let a: Vec<f32> = (0..width).map(|_| random.normal() * spread).collect();
                 let b: Vec<f32> = (0..width).map(|_| random.normal()).collect();
-                let exact: f64 = a
-                    .iter()
-                    .zip(&b)
-                    .map(|(x, y)| f64::from(*x) * f64::from(*y))
-                    .sum();
+                let exact: f64 = a.iter().zip(&b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum();
                 let mut codes = vec![0; stride(width)];
                 let row = quantise(&a, &mut codes);
                 let question = Question::new(&b, 0.0);
-                let dot = codes
-                    .iter()
-                    .zip(&question.codes)
-                    .map(|(x, y)| i32::from(*x) * i32::from(*y))
-                    .sum();
+                let dot = codes.iter().zip(&question.codes).map(|(x, y)| i32::from(*x) * i32::from(*y)).sum();
                 let (about, off) = question.interval(dot, row.scale, row.err, row.norm);
-                assert!(
-                    (exact - f64::from(about)).abs() <= f64::from(off),
-                    "{width} {case}: {exact} {about} {off}"
-                );
+                assert!((exact - f64::from(about)).abs() <= f64::from(off), "{width} {case}: {exact} {about} {off}");
             }
         }
     }

@@ -43,9 +43,7 @@ impl<'a> View<'a> {
     pub fn floats(&self, row: usize) -> Result<&'a [f32], Corrupt> {
         let values = &self.floats[row * self.width..(row + 1) * self.width];
         match self.sums {
-            Some(sums) if sums[row] != crc32fast::hash(bytemuck::cast_slice(values)) => {
-                Err(Corrupt)
-            }
+            Some(sums) if sums[row] != crc32fast::hash(bytemuck::cast_slice(values)) => Err(Corrupt),
             _ => Ok(values),
         }
     }
@@ -143,9 +141,7 @@ impl Bits {
     }
 
     pub fn get(&self, at: usize) -> bool {
-        self.words
-            .get(at / 64)
-            .is_some_and(|w| w & (1 << (at % 64)) != 0)
+        self.words.get(at / 64).is_some_and(|w| w & (1 << (at % 64)) != 0)
     }
 
     pub fn count(&self) -> usize {

@@ -53,11 +53,7 @@ pub(crate) fn candidates(path: Path, parts: &[Part], asks: &[Ask]) -> Vec<Vec<At
     let blocks: Vec<(usize, usize)> = parts
         .iter()
         .enumerate()
-        .flat_map(|(p, part)| {
-            (0..part.view.len())
-                .step_by(BLOCK)
-                .map(move |start| (p, start))
-        })
+        .flat_map(|(p, part)| (0..part.view.len()).step_by(BLOCK).map(move |start| (p, start)))
         .collect();
     let floors: Vec<Floor> = asks.iter().map(|_| Floor::default()).collect();
     let fresh = || asks.iter().map(|a| Best::new(a.limit)).collect::<Vec<_>>();
@@ -69,21 +65,11 @@ pub(crate) fn candidates(path: Path, parts: &[Part], asks: &[Ask]) -> Vec<Vec<At
             }
             best
         })
-        .reduce(fresh, |a, b| {
-            a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect()
-        });
+        .reduce(fresh, |a, b| a.into_iter().zip(b).map(|(a, b)| a.merge(b)).collect());
     best.into_iter().map(Best::finish).collect()
 }
 
-fn scan_block(
-    path: Path,
-    parts: &[Part],
-    p: usize,
-    start: usize,
-    ask: &Ask,
-    best: &mut Best,
-    shared: &Floor,
-) {
+fn scan_block(path: Path, parts: &[Part], p: usize, start: usize, ask: &Ask, best: &mut Best, shared: &Floor) {
     let part = &parts[p];
     let view = &part.view;
     let end = view.len().min(start + BLOCK);
@@ -94,34 +80,12 @@ fn scan_block(
         let n = LANES.min(end - at);
         let mut dots = [0i32; LANES];
         let q = &ask.question;
-        [view.scales, view.errs, view.norms]
-            .iter()
-            .for_each(|column| kernel::fetch_soon(column, at + 2 * LANES));
-        kernel::dots_i8(
-            path,
-            &q.codes,
-            q.sum,
-            view.codes(at..at + n),
-            &mut dots[..n],
-        );
+        [view.scales, view.errs, view.norms].iter().for_each(|column| kernel::fetch_soon(column, at + 2 * LANES));
+        kernel::dots_i8(path, &q.codes, q.sum, view.codes(at..at + n), &mut dots[..n]);
         let mut pads = [[0f32; LANES]; 3];
         let [a, b, c] = &mut pads;
-        let (scales, errs, norms) = (
-            lanes(view.scales, at, a),
-            lanes(view.errs, at, b),
-            lanes(view.norms, at, c),
-        );
-        let mut bits = kernel::above(
-            path,
-            q,
-            &Lanes {
-                dots: &dots,
-                scales,
-                errs,
-                norms,
-            },
-            best.floor,
-        );
+        let (scales, errs, norms) = (lanes(view.scales, at, a), lanes(view.errs, at, b), lanes(view.norms, at, c));
+        let mut bits = kernel::above(path, q, &Lanes { dots: &dots, scales, errs, norms }, best.floor);
         while bits != 0 {
             let i = bits.trailing_zeros() as usize;
             bits &= bits - 1;
@@ -158,13 +122,7 @@ struct Best {
 
 impl Best {
     fn new(limit: usize) -> Self {
-        Self {
-            limit,
-            floor: f32::NEG_INFINITY,
-            lows: BinaryHeap::new(),
-            rows: Vec::new(),
-            prune_at: 1024,
-        }
+        Self { limit, floor: f32::NEG_INFINITY, lows: BinaryHeap::new(), rows: Vec::new(), prune_at: 1024 }
     }
 
     fn push(&mut self, low: f32, top: f32, at: At) {
@@ -208,10 +166,7 @@ impl Best {
     fn merge(mut self, other: Best) -> Best {
         self.floor = self.floor.max(other.floor);
         self.rows.extend(other.rows);
-        other
-            .lows
-            .into_iter()
-            .for_each(|low| self.push_low(low.0.0));
+        other.lows.into_iter().for_each(|low| self.push_low(low.0.0));
         self.prune();
         self
     }
@@ -269,10 +224,7 @@ fn key(x: f32) -> i32 {
 
 /// All allowed rows.
 pub(crate) fn everything(parts: &[Part], allow: &Allow) -> Vec<At> {
-    let rows = parts
-        .iter()
-        .enumerate()
-        .flat_map(|(p, part)| (0..part.view.len()).map(move |r| (p, r)));
+    let rows = parts.iter().enumerate().flat_map(|(p, part)| (0..part.view.len()).map(move |r| (p, r)));
     rows.filter(|&(p, r)| allow.row(&parts[p], r)).collect()
 }
 
@@ -281,26 +233,16 @@ pub(crate) type Score<'a> = dyn Fn(i64, &[f32]) -> Result<Option<f32>, Corrupt> 
 
 /// The best of these rows by an exact score, best first; equals go by item id. A row of which
 /// `score` is `None` is no answer.
-pub(crate) fn rank(
-    parts: &[Part],
-    rows: Vec<At>,
-    limit: usize,
-    score: &Score,
-) -> Result<Vec<(f32, i64, At)>, Corrupt> {
+pub(crate) fn rank(parts: &[Part], rows: Vec<At>, limit: usize, score: &Score) -> Result<Vec<(f32, i64, At)>, Corrupt> {
     let one = |&(p, r): &At| -> Result<Option<(f32, i64, At)>, Corrupt> {
         let id = parts[p].view.ids[r];
         Ok(score(id, parts[p].view.floats(r)?)?.map(|s| (tidy(s), id, (p, r))))
     };
     // Threads for a handful would cost more than they do.
     let mut scored: Vec<_> = if rows.len() < 2048 {
-        rows.iter()
-            .filter_map(|at| one(at).transpose())
-            .collect::<Result<_, _>>()?
+        rows.iter().filter_map(|at| one(at).transpose()).collect::<Result<_, _>>()?
     } else {
-        rows.par_iter()
-            .with_min_len(512)
-            .filter_map(|at| one(at).transpose())
-            .collect::<Result<_, _>>()?
+        rows.par_iter().with_min_len(512).filter_map(|at| one(at).transpose()).collect::<Result<_, _>>()?
     };
     let order = |a: &(f32, i64, At), b: &(f32, i64, At)| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1));
     if limit < scored.len() {
@@ -313,9 +255,5 @@ pub(crate) fn rank(
 
 /// No score is NaN or minus zero: both would make an order that nobody expects.
 fn tidy(score: f32) -> f32 {
-    if score.is_nan() {
-        f32::NEG_INFINITY
-    } else {
-        score + 0.0
-    }
+    if score.is_nan() { f32::NEG_INFINITY } else { score + 0.0 }
 }

@@ -28,22 +28,13 @@ impl Library {
     /// Items without a vector in one of the probe's spaces are no answers. A probe in a space that
     /// is not kept here is refused, naming both sides.
     pub fn nearest(&self, probe: &Probe, limit: usize, filter: &Filter) -> Result<Vec<Hit>> {
-        let mut hits = self.nearest_batch(
-            std::slice::from_ref(probe),
-            limit,
-            std::slice::from_ref(filter),
-        )?;
+        let mut hits = self.nearest_batch(std::slice::from_ref(probe), limit, std::slice::from_ref(filter))?;
         Ok(hits.pop().unwrap_or_default())
     }
 
     /// [`Library::nearest`] for many probes, which share the reading of the vectors. `filters` is
     /// one for each probe, or a single one for all.
-    pub fn nearest_batch(
-        &self,
-        probes: &[Probe],
-        limit: usize,
-        filters: &[Filter],
-    ) -> Result<Vec<Vec<Hit>>> {
+    pub fn nearest_batch(&self, probes: &[Probe], limit: usize, filters: &[Filter]) -> Result<Vec<Vec<Hit>>> {
         if filters.len() != probes.len() && filters.len() != 1 {
             return Err(Error::Probe(format!(
                 "{} probes came with {} filters; one for each, or one for all",
@@ -66,10 +57,8 @@ impl Library {
         for members in groups.into_values() {
             let spaces = distinct(&probes[members[0]]);
             for members in members.chunks(TOGETHER) {
-                let asked: Vec<(&Probe, &Filter)> =
-                    members.iter().map(|&i| (&probes[i], filter(i))).collect();
-                let hits =
-                    self.retrying(&spaces, |indexes| search(self.path, indexes, &asked, limit))?;
+                let asked: Vec<(&Probe, &Filter)> = members.iter().map(|&i| (&probes[i], filter(i))).collect();
+                let hits = self.retrying(&spaces, |indexes| search(self.path, indexes, &asked, limit))?;
                 for (i, hits) in members.iter().zip(hits) {
                     out[*i] = hits;
                 }
@@ -91,28 +80,16 @@ impl Library {
             let parts = scorer.driver().parts();
             let rows = allowed(scorer.driver(), &parts, filter);
             let ranked = scan::rank(&parts, rows, usize::MAX, &|id, row| scorer.score(id, row))?;
-            Ok(ranked
-                .iter()
-                .position(|(_, id, _)| *id == target.0)
-                .map(|p| p + 1))
+            Ok(ranked.iter().position(|(_, id, _)| *id == target.0).map(|p| p + 1))
         })
     }
 
     /// Runs a search; if it meets a damaged vector file, makes that anew and runs it again.
-    fn retrying<T>(
-        &self,
-        spaces: &[Space],
-        f: impl Fn(&[&Index]) -> Result<T, Corrupt>,
-    ) -> Result<T> {
-        let mut ready: Vec<Arc<RwLock<Index>>> = spaces
-            .iter()
-            .map(|s| self.ready(s))
-            .collect::<Result<_>>()?;
+    fn retrying<T>(&self, spaces: &[Space], f: impl Fn(&[&Index]) -> Result<T, Corrupt>) -> Result<T> {
+        let mut ready: Vec<Arc<RwLock<Index>>> = spaces.iter().map(|s| self.ready(s)).collect::<Result<_>>()?;
         for again in [false, true] {
-            let guards: Vec<RwLockReadGuard<Index>> = ready
-                .iter()
-                .map(|i| i.read().unwrap_or_else(PoisonError::into_inner))
-                .collect();
+            let guards: Vec<RwLockReadGuard<Index>> =
+                ready.iter().map(|i| i.read().unwrap_or_else(PoisonError::into_inner)).collect();
             let indexes: Vec<&Index> = guards.iter().map(|g| &**g).collect();
             match f(&indexes) {
                 Ok(out) => return Ok(out),
@@ -122,16 +99,12 @@ impl Library {
             drop(indexes);
             drop(guards);
             for (space, index) in spaces.iter().zip(&mut ready) {
-                self.note(format!(
-                    "the vector file of [{space}] is damaged; made anew from the database"
-                ));
+                self.note(format!("the vector file of [{space}] is damaged; made anew from the database"));
                 *index = self.reload(&self.kept_space(space)?)?;
                 self.try_seal(&mut index.write().unwrap_or_else(PoisonError::into_inner));
             }
         }
-        Err(Error::Damaged(
-            "vectors that were just read from the database do not hold their checksums".into(),
-        ))
+        Err(Error::Damaged("vectors that were just read from the database do not hold their checksums".into()))
     }
 }
 
@@ -153,30 +126,16 @@ fn check(probe: &Probe) -> Result<()> {
     }
     for term in &probe.terms {
         let Embedding { dim, values } = &term.query;
-        let problem = if *dim != term.space.dim
-            || values.is_empty()
-            || !values.len().is_multiple_of((*dim).max(1))
-        {
-            format!(
-                "expected vectors of length {}, got length {dim} and {} numbers",
-                term.space.dim,
-                values.len()
-            )
+        let problem = if *dim != term.space.dim || values.is_empty() || !values.len().is_multiple_of((*dim).max(1)) {
+            format!("expected vectors of length {}, got length {dim} and {} numbers", term.space.dim, values.len())
         } else if term.sim == Sim::Dot && term.query.rows() != term.space.rows {
-            format!(
-                "inner products need {} vectors on both sides, got {}",
-                term.space.rows,
-                term.query.rows()
-            )
+            format!("inner products need {} vectors on both sides, got {}", term.space.rows, term.query.rows())
         } else if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
             format!("expected finite numbers, got {bad}")
         } else {
             continue;
         };
-        return Err(Error::Vector {
-            what: format!("the query's term {:?}", term.name),
-            problem,
-        });
+        return Err(Error::Vector { what: format!("the query's term {:?}", term.name), problem });
     }
     check_expr(&probe.expr, probe.terms.len())
 }
@@ -184,15 +143,9 @@ fn check(probe: &Probe) -> Result<()> {
 fn check_expr(expr: &Expr, terms: usize) -> Result<()> {
     match expr {
         Expr::Term(i) if *i < terms => Ok(()),
-        Expr::Term(i) => Err(Error::Probe(format!(
-            "its expression names term {i}, it has {terms}"
-        ))),
+        Expr::Term(i) => Err(Error::Probe(format!("its expression names term {i}, it has {terms}"))),
         Expr::Sum(parts) => parts.iter().try_for_each(|(w, e)| {
-            if w.is_finite() {
-                check_expr(e, terms)
-            } else {
-                Err(Error::Probe(format!("it has the weight {w}")))
-            }
+            if w.is_finite() { check_expr(e, terms) } else { Err(Error::Probe(format!("it has the weight {w}"))) }
         }),
         Expr::Product(a, b) => check_expr(a, terms).and_then(|()| check_expr(b, terms)),
     }
@@ -206,10 +159,7 @@ fn search(
     limit: usize,
 ) -> Result<Vec<Vec<Hit>>, Corrupt> {
     let mut found: Vec<Option<Vec<At>>> = vec![None; asked.len()];
-    let scorers: Vec<Scorer> = asked
-        .iter()
-        .map(|(probe, _)| Scorer::new(path, probe, indexes))
-        .collect();
+    let scorers: Vec<Scorer> = asked.iter().map(|(probe, _)| Scorer::new(path, probe, indexes)).collect();
 
     // The fast way, for those that can take it.
     let parts = indexes[0].parts();
@@ -226,18 +176,11 @@ fn search(
             && let Some((folded, weight)) = fold(probe)
         {
             scanned.push(i);
-            asks.push(Ask {
-                question: Question::new(&folded, weight),
-                limit,
-                allow: &allows[i],
-            });
+            asks.push(Ask { question: Question::new(&folded, weight), limit, allow: &allows[i] });
         }
     }
     if !asks.is_empty() {
-        for (i, rows) in scanned
-            .into_iter()
-            .zip(scan::candidates(path, &parts, &asks))
-        {
+        for (i, rows) in scanned.into_iter().zip(scan::candidates(path, &parts, &asks)) {
             found[i] = Some(rows);
         }
     }
@@ -254,11 +197,7 @@ fn search(
         let hits = ranked.into_iter().map(|(score, id, (p, r))| {
             let mut sims = Vec::new();
             scorer.similarities(id, parts[p].view.floats(r)?, &mut sims)?;
-            Ok(Hit {
-                item: ItemId(id),
-                score,
-                parts: sims,
-            })
+            Ok(Hit { item: ItemId(id), score, parts: sims })
         });
         out.push(hits.collect::<Result<_, Corrupt>>()?);
     }
@@ -266,10 +205,7 @@ fn search(
 }
 
 fn allow(filter: &Filter) -> Allow {
-    Allow {
-        exclude: filter.exclude.iter().map(|i| i.0).collect(),
-        kind: filter.kind.map(code_from_kind),
-    }
+    Allow { exclude: filter.exclude.iter().map(|i| i.0).collect(), kind: filter.kind.map(code_from_kind) }
 }
 
 /// The rows that a filter leaves.
@@ -279,10 +215,7 @@ fn allowed(index: &Index, parts: &[Part], filter: &Filter) -> Vec<At> {
         return scan::everything(parts, &allow);
     };
     let only: HashSet<i64> = only.iter().map(|i| i.0).collect();
-    only.iter()
-        .filter_map(|id| index.find(*id))
-        .filter(|&(p, r)| allow.row(&parts[p], r))
-        .collect()
+    only.iter().filter_map(|id| index.find(*id)).filter(|&(p, r)| allow.row(&parts[p], r)).collect()
 }
 
 /// The one vector whose inner product with an item is the score, and Σ|w|·‖q‖; if there is one.
@@ -296,26 +229,13 @@ fn fold(probe: &Probe) -> Option<(Vec<f32>, f32)> {
     let mut weight = 0f64;
     for (term, w) in probe.terms.iter().zip(&weights) {
         let w = f64::from(*w);
-        folded
-            .iter_mut()
-            .zip(&term.query.values)
-            .for_each(|(f, q)| *f += w * f64::from(*q));
-        weight += w.abs()
-            * term
-                .query
-                .values
-                .iter()
-                .map(|q| f64::from(*q).powi(2))
-                .sum::<f64>()
-                .sqrt();
+        folded.iter_mut().zip(&term.query.values).for_each(|(f, q)| *f += w * f64::from(*q));
+        weight += w.abs() * term.query.values.iter().map(|q| f64::from(*q).powi(2)).sum::<f64>().sqrt();
     }
     let folded: Vec<f32> = folded.into_iter().map(|f| f as f32).collect();
     // The weights of a sum may cancel on the way to `linear`, so the roundings of the unfolded
     // evaluation are bounded by the sum of their magnitudes.
-    let gross = gross(
-        &probe.expr,
-        &probe.terms.iter().map(norm).collect::<Vec<_>>(),
-    );
+    let gross = gross(&probe.expr, &probe.terms.iter().map(norm).collect::<Vec<_>>());
     let weight = (weight.max(gross) * 1.001) as f32;
     (folded.iter().all(|f| f.is_finite()) && weight.is_finite()).then_some((folded, weight))
 }
@@ -329,22 +249,14 @@ fn steps(expr: &Expr) -> usize {
 }
 
 fn norm(term: &domain::Term) -> f64 {
-    term.query
-        .values
-        .iter()
-        .map(|q| f64::from(*q).powi(2))
-        .sum::<f64>()
-        .sqrt()
+    term.query.values.iter().map(|q| f64::from(*q).powi(2)).sum::<f64>().sqrt()
 }
 
 /// What the expression would be if nothing cancelled.
 fn gross(expr: &Expr, norms: &[f64]) -> f64 {
     match expr {
         Expr::Term(i) => norms[*i],
-        Expr::Sum(parts) => parts
-            .iter()
-            .map(|(w, e)| f64::from(w.abs()) * gross(e, norms))
-            .sum(),
+        Expr::Sum(parts) => parts.iter().map(|(w, e)| f64::from(w.abs()) * gross(e, norms)).sum(),
         Expr::Product(a, b) => gross(a, norms) * gross(b, norms),
     }
 }
@@ -366,18 +278,9 @@ impl<'a> Scorer<'a> {
         let others = probe
             .terms
             .iter()
-            .map(|t| {
-                of(&t.space)
-                    .filter(|i| !std::ptr::eq(*i, driver))
-                    .map(|i| (i, i.parts()))
-            })
+            .map(|t| of(&t.space).filter(|i| !std::ptr::eq(*i, driver)).map(|i| (i, i.parts())))
             .collect();
-        Self {
-            path,
-            probe,
-            others,
-            driver,
-        }
+        Self { path, probe, others, driver }
     }
 
     /// The index whose rows are gone through.
@@ -403,12 +306,8 @@ impl<'a> Scorer<'a> {
 
     fn similarity(&self, sim: Sim, query: &Embedding, values: &[f32]) -> f32 {
         let dim = query.dim.max(1);
-        let best = |q: &[f32]| {
-            values
-                .chunks_exact(dim)
-                .map(|r| dot_f32(self.path, q, r))
-                .fold(f32::NEG_INFINITY, f32::max)
-        };
+        let best =
+            |q: &[f32]| values.chunks_exact(dim).map(|r| dot_f32(self.path, q, r)).fold(f32::NEG_INFINITY, f32::max);
         match sim {
             // Rows in step with rows: one long inner product.
             Sim::Dot => dot_f32(self.path, &query.values, values),
@@ -419,8 +318,6 @@ impl<'a> Scorer<'a> {
 
     fn score(&self, id: i64, row: &[f32]) -> Result<Option<f32>, Corrupt> {
         let mut sims = Vec::with_capacity(self.probe.terms.len());
-        Ok(self
-            .similarities(id, row, &mut sims)?
-            .then(|| self.probe.expr.eval(&sims)))
+        Ok(self.similarities(id, row, &mut sims)?.then(|| self.probe.expr.eval(&sims)))
     }
 }

@@ -83,12 +83,7 @@ impl Places {
             *start = at;
             at = at.checked_add(len)?.checked_next_multiple_of(64)?;
         }
-        Some(Self {
-            width,
-            starts,
-            lens,
-            total: at,
-        })
+        Some(Self { width, starts, lens, total: at })
     }
 }
 
@@ -109,26 +104,17 @@ impl Segment {
         // writing afterwards. A foreign program that rewrites one in place can spoil answers no
         // more than the checksums allow, and that it truncates one is outside the contract of
         // the folder.
-        let map = unsafe { memmap2::Mmap::map(&file) }
-            .map_err(|e| format!("it cannot be mapped: {e}"))?;
-        let header: [u8; HEADER] = *map.first_chunk().ok_or_else(|| {
-            format!(
-                "it is {} bytes long, the header alone is {HEADER}",
-                map.len()
-            )
-        })?;
+        let map = unsafe { memmap2::Mmap::map(&file) }.map_err(|e| format!("it cannot be mapped: {e}"))?;
+        let header: [u8; HEADER] = *map
+            .first_chunk()
+            .ok_or_else(|| format!("it is {} bytes long, the header alone is {HEADER}", map.len()))?;
         if &header[..8] != MAGIC {
             return Err("it is no segment".into());
         }
-        let u32_at =
-            |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap_or_default());
-        let u64_at =
-            |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
+        let u32_at = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().unwrap_or_default());
+        let u64_at = |at: usize| u64::from_le_bytes(header[at..at + 8].try_into().unwrap_or_default());
         if u32_at(8) != VERSION {
-            return Err(format!(
-                "it has version {}, this program reads {VERSION}",
-                u32_at(8)
-            ));
+            return Err(format!("it has version {}, this program reads {VERSION}", u32_at(8)));
         }
         if u32_at(HEADER - 4) != crc32fast::hash(&header[..HEADER - 4]) {
             return Err("the header's checksum is wrong".into());
@@ -139,20 +125,13 @@ impl Segment {
             stamp: u64_at(64) as i64,
             sequence: u64_at(72) as i64,
         };
-        if label.space != space.id()
-            || (u32_at(88), u32_at(92)) != (space.rows as u32, space.dim as u32)
-        {
+        if label.space != space.id() || (u32_at(88), u32_at(92)) != (space.rows as u32, space.dim as u32) {
             return Err("it belongs to another space".into());
         }
-        let count = usize::try_from(u64_at(80))
-            .map_err(|_| "it is too large for this machine".to_owned())?;
+        let count = usize::try_from(u64_at(80)).map_err(|_| "it is too large for this machine".to_owned())?;
         let places = Places::new(count, space.rows * space.dim).filter(|p| p.total == map.len());
-        let places = places.ok_or_else(|| {
-            format!(
-                "it is {} bytes long, which does not fit {count} items",
-                map.len()
-            )
-        })?;
+        let places =
+            places.ok_or_else(|| format!("it is {} bytes long, which does not fit {count} items", map.len()))?;
         let segment = Self { map, places, label };
         for section in 0..SECTIONS - 1 {
             if u32_at(96 + 4 * section) != crc32fast::hash(segment.bytes(section)) {
@@ -242,12 +221,8 @@ fn write_temporary<'a>(
     rows: impl Iterator<Item = Result<(i64, u8, &'a [f32]), Corrupt>>,
 ) -> Result<(), WriteError> {
     let width = space.rows * space.dim;
-    let places = Places::new(count, width).ok_or_else(|| {
-        std::io::Error::new(
-            std::io::ErrorKind::FileTooLarge,
-            "too many vectors for one segment",
-        )
-    })?;
+    let places = Places::new(count, width)
+        .ok_or_else(|| std::io::Error::new(std::io::ErrorKind::FileTooLarge, "too many vectors for one segment"))?;
     let mut file = File::create(temporary)?;
     file.set_len(places.total as u64)?;
     // The two large sections grow side by side, each through a handle of its own; the small ones
@@ -292,9 +267,7 @@ fn write_temporary<'a>(
     header.extend((count as u64).to_le_bytes());
     header.extend((space.rows as u32).to_le_bytes());
     header.extend((space.dim as u32).to_le_bytes());
-    small
-        .iter()
-        .for_each(|s| header.extend(crc32fast::hash(s).to_le_bytes()));
+    small.iter().for_each(|s| header.extend(crc32fast::hash(s).to_le_bytes()));
     header.extend(codes_sum.finalize().to_le_bytes());
     header.resize(HEADER - 4, 0);
     header.extend(crc32fast::hash(&header).to_le_bytes());
@@ -310,9 +283,5 @@ fn write_temporary<'a>(
 
 /// Makes a rename in this folder durable. Only Unix can, and only Unix needs it.
 pub(crate) fn sync_dir(dir: &Path) -> std::io::Result<()> {
-    if cfg!(unix) {
-        File::open(dir)?.sync_all()
-    } else {
-        Ok(())
-    }
+    if cfg!(unix) { File::open(dir)?.sync_all() } else { Ok(()) }
 }

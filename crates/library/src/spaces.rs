@@ -21,8 +21,7 @@ pub(crate) struct Kept {
     pub gone_floor: i64,
 }
 
-const KEPT: &str =
-    "SELECT id, model, weights, view, sampling, rows, dim, canary, stamp, gone_floor FROM spaces";
+const KEPT: &str = "SELECT id, model, weights, view, sampling, rows, dim, canary, stamp, gone_floor FROM spaces";
 
 fn kept_from(r: &Row) -> rusqlite::Result<Kept> {
     let space = Space {
@@ -33,26 +32,16 @@ fn kept_from(r: &Row) -> rusqlite::Result<Kept> {
         rows: r.get::<_, u32>(5)? as usize,
         dim: r.get::<_, u32>(6)? as usize,
     };
-    Ok(Kept {
-        row: r.get(0)?,
-        space,
-        canary: floats_from(r.get_ref(7)?, 7)?,
-        stamp: r.get(8)?,
-        gone_floor: r.get(9)?,
-    })
+    Ok(Kept { row: r.get(0)?, space, canary: floats_from(r.get_ref(7)?, 7)?, stamp: r.get(8)?, gone_floor: r.get(9)? })
 }
 
 /// All kept spaces, the oldest first.
 pub(crate) fn all(conn: &Connection) -> rusqlite::Result<Vec<Kept>> {
-    conn.prepare_cached(&format!("{KEPT} ORDER BY id"))?
-        .query_map([], kept_from)?
-        .collect()
+    conn.prepare_cached(&format!("{KEPT} ORDER BY id"))?.query_map([], kept_from)?.collect()
 }
 
 pub(crate) fn by_id(conn: &Connection, id: &Digest) -> rusqlite::Result<Option<Kept>> {
-    conn.prepare_cached(&format!("{KEPT} WHERE digest = ?1"))?
-        .query_row([id.0], kept_from)
-        .optional()
+    conn.prepare_cached(&format!("{KEPT} WHERE digest = ?1"))?.query_row([id.0], kept_from).optional()
 }
 
 pub(crate) fn insert(conn: &Connection, space: &Space, canary: &Embedding) -> rusqlite::Result<()> {
@@ -90,14 +79,8 @@ pub(crate) fn differs(kept: &[Kept], asked: &Space) -> Error {
     };
     let nearest = kept.iter().map(|k| &k.space).max_by_key(|k| score(k));
     match nearest.map(|k| (k, k.same_as(asked))) {
-        Some((kept, Err(source))) => Error::SpaceDiffers {
-            kept: kept.to_string(),
-            asked: asked.to_string(),
-            source,
-        },
-        _ => Error::NoSpace {
-            asked: asked.to_string(),
-        },
+        Some((kept, Err(source))) => Error::SpaceDiffers { kept: kept.to_string(), asked: asked.to_string(), source },
+        _ => Error::NoSpace { asked: asked.to_string() },
     }
 }
 
@@ -107,22 +90,15 @@ pub(crate) fn check_shape(space: &Space) -> Result<()> {
     if width == 0 || width > MAX_WIDTH {
         return Err(Error::Vector {
             what: format!("space [{space}]"),
-            problem: format!(
-                "an item's vectors may hold 1 to {MAX_WIDTH} numbers together, got {width}"
-            ),
+            problem: format!("an item's vectors may hold 1 to {MAX_WIDTH} numbers together, got {width}"),
         });
     }
     Ok(())
 }
 
 /// Whether a vector has the shape of its space and only finite numbers.
-pub(crate) fn check_vector(
-    space: &Space,
-    embedding: &Embedding,
-    what: &dyn Fn() -> String,
-) -> Result<()> {
-    let problem = if embedding.dim != space.dim || embedding.values.len() != space.rows * space.dim
-    {
+pub(crate) fn check_vector(space: &Space, embedding: &Embedding, what: &dyn Fn() -> String) -> Result<()> {
+    let problem = if embedding.dim != space.dim || embedding.values.len() != space.rows * space.dim {
         let (rows, dim) = (embedding.rows(), embedding.dim);
         format!(
             "expected {}×{} numbers for [{space}], got {rows}×{dim} ({} numbers)",
@@ -135,42 +111,23 @@ pub(crate) fn check_vector(
     } else {
         return Ok(());
     };
-    Err(Error::Vector {
-        what: what(),
-        problem,
-    })
+    Err(Error::Vector { what: what(), problem })
 }
 
 /// Fails unless the two answers to the test input agree.
 pub(crate) fn check_canary(kept: &Kept, canary: &Embedding) -> Result<()> {
     check_vector(&kept.space, canary, &|| "the canary".into())?;
     let cosine = cosine(&kept.canary, &canary.values);
-    if cosine >= CANARY_COSINE {
-        Ok(())
-    } else {
-        Err(Error::Canary {
-            space: kept.space.to_string(),
-            cosine,
-        })
-    }
+    if cosine >= CANARY_COSINE { Ok(()) } else { Err(Error::Canary { space: kept.space.to_string(), cosine }) }
 }
 
 /// Two vectors of zeros are alike; one of zeros is like nothing else.
 fn cosine(a: &[f32], b: &[f32]) -> f32 {
-    let dot = |a: &[f32], b: &[f32]| {
-        a.iter()
-            .zip(b)
-            .map(|(x, y)| f64::from(*x) * f64::from(*y))
-            .sum::<f64>()
-    };
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(x, y)| f64::from(*x) * f64::from(*y)).sum::<f64>();
     let (aa, bb) = (dot(a, a), dot(b, b));
     if aa == 0.0 && bb == 0.0 {
         return 1.0;
     }
     let norm = (aa * bb).sqrt();
-    if norm > 0.0 {
-        (dot(a, b) / norm) as f32
-    } else {
-        0.0
-    }
+    if norm > 0.0 { (dot(a, b) / norm) as f32 } else { 0.0 }
 }

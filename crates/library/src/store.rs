@@ -91,14 +91,11 @@ pub(crate) fn configure(conn: &Connection) -> Sql<()> {
 }
 
 pub(crate) fn library_id(conn: &Connection) -> Sql<[u8; 16]> {
-    conn.query_row("SELECT value FROM meta WHERE key = 'library_id'", [], |r| {
-        r.get(0)
-    })
+    conn.query_row("SELECT value FROM meta WHERE key = 'library_id'", [], |r| r.get(0))
 }
 
 pub(crate) fn sequence(conn: &Connection) -> Sql<i64> {
-    conn.prepare_cached("SELECT value FROM meta WHERE key = 'sequence'")?
-        .query_row([], |r| r.get(0))
+    conn.prepare_cached("SELECT value FROM meta WHERE key = 'sequence'")?.query_row([], |r| r.get(0))
 }
 
 /// The next sequence number; taken once per writing transaction.
@@ -116,18 +113,8 @@ pub(crate) fn put(
 ) -> Sql<ItemId> {
     let kind = code_from_kind(item.kind);
     let path = SqlPath(&item.media.path);
-    let (start, end) = (
-        item.media.span.map(|s| s.start_secs),
-        item.media.span.map(|s| s.end_secs),
-    );
-    let Info {
-        width,
-        height,
-        duration_secs,
-        frames,
-        fps,
-        codec,
-    } = &item.info;
+    let (start, end) = (item.media.span.map(|s| s.start_secs), item.media.span.map(|s| s.end_secs));
+    let Info { width, height, duration_secs, frames, fps, codec } = &item.info;
     let old: Option<(i64, [u8; 32], u8)> = conn
         .prepare_cached(
             "SELECT id, digest, kind FROM items
@@ -139,20 +126,28 @@ pub(crate) fn put(
         Some((id, digest, old_kind)) => {
             if digest != item.digest.0 {
                 drop_vectors(conn, seq, id)?;
-                conn.prepare_cached("DELETE FROM thumbnails WHERE item = ?1")?
-                    .execute([id])?;
+                conn.prepare_cached("DELETE FROM thumbnails WHERE item = ?1")?.execute([id])?;
             } else if old_kind != kind {
                 // What is derived keeps the kind beside the vector, so it must look again.
-                conn.prepare_cached("UPDATE vectors SET seq = ?2 WHERE item = ?1")?
-                    .execute([id, seq])?;
+                conn.prepare_cached("UPDATE vectors SET seq = ?2 WHERE item = ?1")?.execute([id, seq])?;
             }
             conn.prepare_cached(
                 "UPDATE items SET kind = ?2, digest = ?3, size = ?4, mtime_ns = ?5, width = ?6, height = ?7,
                  duration_secs = ?8, frames = ?9, fps = ?10, codec = ?11, caption = ifnull(?12, caption) WHERE id = ?1",
             )?
             .execute(params![
-                id, kind, item.digest.0, item.size as i64, item.mtime_ns, width, height, duration_secs,
-                frames.map(|f| f as i64), fps, codec, item.caption
+                id,
+                kind,
+                item.digest.0,
+                item.size as i64,
+                item.mtime_ns,
+                width,
+                height,
+                duration_secs,
+                frames.map(|f| f as i64),
+                fps,
+                codec,
+                item.caption
             ])?;
             id
         }
@@ -163,15 +158,27 @@ pub(crate) fn put(
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
             )?
             .execute(params![
-                path, start, end, kind, item.digest.0, item.size as i64, item.mtime_ns, width, height,
-                duration_secs, frames.map(|f| f as i64), fps, codec, item.caption, now_ms()
+                path,
+                start,
+                end,
+                kind,
+                item.digest.0,
+                item.size as i64,
+                item.mtime_ns,
+                width,
+                height,
+                duration_secs,
+                frames.map(|f| f as i64),
+                fps,
+                codec,
+                item.caption,
+                now_ms()
             ])?;
             conn.last_insert_rowid()
         }
     };
     if let Some(jpeg) = &item.thumbnail {
-        conn.prepare_cached("INSERT OR REPLACE INTO thumbnails VALUES (?1, ?2)")?
-            .execute(params![id, jpeg])?;
+        conn.prepare_cached("INSERT OR REPLACE INTO thumbnails VALUES (?1, ?2)")?.execute(params![id, jpeg])?;
     }
     for (space, embedding) in &item.vectors {
         // The caller has checked that every space is bound.
@@ -182,35 +189,24 @@ pub(crate) fn put(
             "INSERT INTO vectors (item, space, seq, data) VALUES (?1, ?2, ?3, ?4)
              ON CONFLICT (item, space) DO UPDATE SET seq = excluded.seq, data = excluded.data",
         )?
-        .execute(params![
-            id,
-            space,
-            seq,
-            bytemuck::cast_slice::<f32, u8>(&embedding.values)
-        ])?;
+        .execute(params![id, space, seq, bytemuck::cast_slice::<f32, u8>(&embedding.values)])?;
     }
-    conn.prepare_cached("DELETE FROM failures WHERE path = ?1")?
-        .execute([path])?;
+    conn.prepare_cached("DELETE FROM failures WHERE path = ?1")?.execute([path])?;
     Ok(ItemId(id))
 }
 
 fn drop_vectors(conn: &Connection, seq: i64, item: i64) -> Sql<()> {
     conn.prepare_cached("INSERT INTO gone SELECT space, ?2, item FROM vectors WHERE item = ?1")?
         .execute([item, seq])?;
-    conn.prepare_cached("DELETE FROM vectors WHERE item = ?1")?
-        .execute([item])?;
+    conn.prepare_cached("DELETE FROM vectors WHERE item = ?1")?.execute([item])?;
     Ok(())
 }
 
 /// Forgets an item; whether it was there.
 pub(crate) fn remove(conn: &Connection, seq: i64, id: ItemId) -> Sql<bool> {
     drop_vectors(conn, seq, id.0)?;
-    conn.prepare_cached("DELETE FROM thumbnails WHERE item = ?1")?
-        .execute([id.0])?;
-    Ok(conn
-        .prepare_cached("DELETE FROM items WHERE id = ?1")?
-        .execute([id.0])?
-        > 0)
+    conn.prepare_cached("DELETE FROM thumbnails WHERE item = ?1")?.execute([id.0])?;
+    Ok(conn.prepare_cached("DELETE FROM items WHERE id = ?1")?.execute([id.0])? > 0)
 }
 
 /// Remembers a failure, and forgets what was kept of the file before.
@@ -218,40 +214,34 @@ pub(crate) fn fail(conn: &Connection, seq: i64, failure: &Failure) -> Sql<()> {
     for id in ids_at(conn, &failure.path)? {
         remove(conn, seq, id)?;
     }
-    conn.prepare_cached("INSERT OR REPLACE INTO failures VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute(params![
-            SqlPath(&failure.path),
-            failure.size as i64,
-            failure.mtime_ns,
-            failure.code,
-            failure.reason,
-            now_ms()
-        ])?;
+    conn.prepare_cached("INSERT OR REPLACE INTO failures VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?.execute(params![
+        SqlPath(&failure.path),
+        failure.size as i64,
+        failure.mtime_ns,
+        failure.code,
+        failure.reason,
+        now_ms()
+    ])?;
     Ok(())
 }
 
 pub(crate) fn failures(conn: &Connection) -> Sql<Vec<Failure>> {
-    conn.prepare_cached(
-        "SELECT path, size, mtime_ns, code, reason, at_ms FROM failures ORDER BY path",
-    )?
-    .query_map([], |r| {
-        Ok(Failure {
-            path: path_from(r, 0)?,
-            size: size_from(r, 1)?,
-            mtime_ns: r.get(2)?,
-            code: r.get(3)?,
-            reason: r.get(4)?,
-            at_ms: r.get(5)?,
-        })
-    })?
-    .collect()
+    conn.prepare_cached("SELECT path, size, mtime_ns, code, reason, at_ms FROM failures ORDER BY path")?
+        .query_map([], |r| {
+            Ok(Failure {
+                path: path_from(r, 0)?,
+                size: size_from(r, 1)?,
+                mtime_ns: r.get(2)?,
+                code: r.get(3)?,
+                reason: r.get(4)?,
+                at_ms: r.get(5)?,
+            })
+        })?
+        .collect()
 }
 
 pub(crate) fn forgive(conn: &Connection, path: &Path) -> Sql<bool> {
-    Ok(conn
-        .prepare_cached("DELETE FROM failures WHERE path = ?1")?
-        .execute([SqlPath(path)])?
-        > 0)
+    Ok(conn.prepare_cached("DELETE FROM failures WHERE path = ?1")?.execute([SqlPath(path)])? > 0)
 }
 
 pub(crate) fn ids_at(conn: &Connection, path: &Path) -> Sql<Vec<ItemId>> {
@@ -270,16 +260,12 @@ pub(crate) fn known(conn: &Connection, path: &Path) -> Sql<Option<Known>> {
     .optional()
 }
 
-const ITEM: &str =
-    "SELECT id, path, span_start, span_end, kind, digest, size, mtime_ns, width, height,
+const ITEM: &str = "SELECT id, path, span_start, span_end, kind, digest, size, mtime_ns, width, height,
     duration_secs, frames, fps, codec, caption, added_ms FROM items";
 
 fn item_from(r: &Row) -> Sql<Item> {
     let span = match (r.get(2)?, r.get(3)?) {
-        (Some(start_secs), Some(end_secs)) => Some(Span {
-            start_secs,
-            end_secs,
-        }),
+        (Some(start_secs), Some(end_secs)) => Some(Span { start_secs, end_secs }),
         _ => None,
     };
     let kind = match r.get::<_, u8>(4)? {
@@ -289,10 +275,7 @@ fn item_from(r: &Row) -> Sql<Item> {
     };
     Ok(Item {
         id: ItemId(r.get(0)?),
-        media: MediaRef {
-            path: path_from(r, 1)?,
-            span,
-        },
+        media: MediaRef { path: path_from(r, 1)?, span },
         kind,
         digest: Digest(r.get(5)?),
         size: size_from(r, 6)?,
@@ -311,31 +294,17 @@ fn item_from(r: &Row) -> Sql<Item> {
 }
 
 pub(crate) fn item(conn: &Connection, id: ItemId) -> Sql<Option<Item>> {
-    conn.prepare_cached(&format!("{ITEM} WHERE id = ?1"))?
-        .query_row([id.0], item_from)
-        .optional()
+    conn.prepare_cached(&format!("{ITEM} WHERE id = ?1"))?.query_row([id.0], item_from).optional()
 }
 
-pub(crate) fn items_after(
-    conn: &Connection,
-    after: Option<ItemId>,
-    limit: usize,
-) -> Sql<Vec<Item>> {
+pub(crate) fn items_after(conn: &Connection, after: Option<ItemId>, limit: usize) -> Sql<Vec<Item>> {
     conn.prepare_cached(&format!("{ITEM} WHERE id > ?1 ORDER BY id LIMIT ?2"))?
-        .query_map(
-            params![
-                after.map_or(i64::MIN, |i| i.0),
-                i64::try_from(limit).unwrap_or(i64::MAX)
-            ],
-            item_from,
-        )?
+        .query_map(params![after.map_or(i64::MIN, |i| i.0), i64::try_from(limit).unwrap_or(i64::MAX)], item_from)?
         .collect()
 }
 
 pub(crate) fn by_digest(conn: &Connection, digest: &Digest) -> Sql<Vec<Item>> {
-    conn.prepare_cached(&format!("{ITEM} WHERE digest = ?1 ORDER BY id"))?
-        .query_map([digest.0], item_from)?
-        .collect()
+    conn.prepare_cached(&format!("{ITEM} WHERE digest = ?1 ORDER BY id"))?.query_map([digest.0], item_from)?.collect()
 }
 
 /// Everything at or below a folder. Names are compared part by part, so `/a/b` holds `/a/b/c` and
@@ -343,33 +312,24 @@ pub(crate) fn by_digest(conn: &Connection, digest: &Digest) -> Sql<Vec<Item>> {
 pub(crate) fn under(conn: &Connection, root: &Path) -> Sql<Vec<(ItemId, PathBuf)>> {
     let mut statement = conn.prepare_cached("SELECT id, path FROM items ORDER BY id")?;
     let all = statement.query_map([], |r| Ok((ItemId(r.get(0)?), path_from(r, 1)?)))?;
-    all.filter(|row| {
-        row.as_ref()
-            .map_or(true, |(_, path)| path.starts_with(root))
-    })
-    .collect()
+    all.filter(|row| row.as_ref().map_or(true, |(_, path)| path.starts_with(root))).collect()
 }
 
 pub(crate) fn moved(conn: &Connection, id: ItemId, path: &Path, mtime_ns: i64) -> Sql<bool> {
-    conn.prepare_cached("DELETE FROM failures WHERE path = ?1")?
-        .execute([SqlPath(path)])?;
-    Ok(conn
-        .prepare_cached("UPDATE items SET path = ?2, mtime_ns = ?3 WHERE id = ?1")?
-        .execute(params![id.0, SqlPath(path), mtime_ns])?
-        > 0)
+    conn.prepare_cached("DELETE FROM failures WHERE path = ?1")?.execute([SqlPath(path)])?;
+    Ok(conn.prepare_cached("UPDATE items SET path = ?2, mtime_ns = ?3 WHERE id = ?1")?.execute(params![
+        id.0,
+        SqlPath(path),
+        mtime_ns
+    ])? > 0)
 }
 
 pub(crate) fn set_caption(conn: &Connection, id: ItemId, caption: Option<&str>) -> Sql<bool> {
-    Ok(conn
-        .prepare_cached("UPDATE items SET caption = ?2 WHERE id = ?1")?
-        .execute(params![id.0, caption])?
-        > 0)
+    Ok(conn.prepare_cached("UPDATE items SET caption = ?2 WHERE id = ?1")?.execute(params![id.0, caption])? > 0)
 }
 
 pub(crate) fn thumbnail(conn: &Connection, id: ItemId) -> Sql<Option<Vec<u8>>> {
-    conn.prepare_cached("SELECT jpeg FROM thumbnails WHERE item = ?1")?
-        .query_row([id.0], |r| r.get(0))
-        .optional()
+    conn.prepare_cached("SELECT jpeg FROM thumbnails WHERE item = ?1")?.query_row([id.0], |r| r.get(0)).optional()
 }
 
 pub(crate) fn vector(conn: &Connection, id: ItemId, space: i64) -> Sql<Option<Vec<f32>>> {
@@ -381,17 +341,10 @@ pub(crate) fn vector(conn: &Connection, id: ItemId, space: i64) -> Sql<Option<Ve
 /// Whole numbers of f32, as they were written.
 pub(crate) fn floats_from(value: ValueRef, column: usize) -> Sql<Vec<f32>> {
     match value.as_blob() {
-        Ok(bytes) if bytes.len().is_multiple_of(4) => Ok(bytes
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect()),
-        _ => Err(odd(
-            column,
-            Type::Blob,
-            "a vector is no blob of 32-bit floats".into(),
-        )),
+        Ok(bytes) if bytes.len().is_multiple_of(4) => {
+            Ok(bytes.as_chunks::<4>().0.iter().map(|b| f32::from_le_bytes(*b)).collect())
+        }
+        _ => Err(odd(column, Type::Blob, "a vector is no blob of 32-bit floats".into())),
     }
 }
 
@@ -402,9 +355,7 @@ impl ToSql for SqlPath<'_> {
     fn to_sql(&self) -> Sql<ToSqlOutput<'_>> {
         match self.0.to_str() {
             Some(text) => text.to_sql(),
-            None => Ok(ToSqlOutput::Owned(Value::Blob(
-                self.0.as_os_str().as_encoded_bytes().to_vec(),
-            ))),
+            None => Ok(ToSqlOutput::Owned(Value::Blob(self.0.as_os_str().as_encoded_bytes().to_vec()))),
         }
     }
 }
@@ -415,9 +366,7 @@ pub(crate) fn path_from(r: &Row, column: usize) -> Sql<PathBuf> {
             Ok(text) => Ok(text.into()),
             Err(_) => Err(odd(column, Type::Text, "a path is not Unicode".into())),
         },
-        ValueRef::Blob(bytes) => {
-            path_from_bytes(bytes).ok_or_else(|| odd(column, Type::Blob, "a path is odd".into()))
-        }
+        ValueRef::Blob(bytes) => path_from_bytes(bytes).ok_or_else(|| odd(column, Type::Blob, "a path is odd".into())),
         other => Err(odd(column, other.data_type(), "a path is no text".into())),
     }
 }

@@ -69,14 +69,8 @@ impl Library {
         let mut spaces = Vec::new();
         for kept in self.kept()? {
             let index = self.ready(&kept.space)?;
-            let index = index
-                .read()
-                .unwrap_or_else(std::sync::PoisonError::into_inner);
-            spaces.push(SpaceStats {
-                space: kept.space,
-                vectors: index.live(),
-                sealed: index.sealed(),
-            });
+            let index = index.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+            spaces.push(SpaceStats { space: kept.space, vectors: index.live(), sealed: index.sealed() });
         }
         Ok(Stats {
             pictures: count("SELECT count(*) FROM items WHERE kind = 0")?,
@@ -84,9 +78,7 @@ impl Library {
             failures: count("SELECT count(*) FROM failures")?,
             thumbnails: count("SELECT count(*) FROM thumbnails")?,
             captions: count("SELECT count(*) FROM items WHERE caption IS NOT NULL")?,
-            database_bytes: count(
-                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            )? as u64,
+            database_bytes: count("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")? as u64,
             spaces,
         })
     }
@@ -99,39 +91,24 @@ impl Library {
         for kept in self.kept()? {
             self.verify_space(&kept, deep, &mut problems)?;
         }
-        Ok(VerifyReport {
-            stats: self.stats()?,
-            problems,
-            repaired: self.notes(),
-        })
+        Ok(VerifyReport { stats: self.stats()?, problems, repaired: self.notes() })
     }
 
     fn verify_space(&self, kept: &Kept, deep: bool, problems: &mut Vec<String>) -> Result<()> {
         let space = &kept.space;
         let index = self.ready(space)?;
-        let index = index
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let index = index.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         let truth: i64 = self.read("counting vectors", |conn| {
-            conn.query_row(
-                "SELECT count(*) FROM vectors WHERE space = ?1",
-                [kept.row],
-                |r| r.get(0),
-            )
+            conn.query_row("SELECT count(*) FROM vectors WHERE space = ?1", [kept.row], |r| r.get(0))
         })?;
         if truth != index.live() as i64 {
-            problems.push(format!(
-                "[{space}]: {truth} vectors are kept, {} can be found",
-                index.live()
-            ));
+            problems.push(format!("[{space}]: {truth} vectors are kept, {} can be found", index.live()));
         }
         if !deep {
             return Ok(());
         }
         if index.check_floats().is_err() {
-            problems.push(format!(
-                "[{space}]: the vector file is damaged; a rebuild makes it anew"
-            ));
+            problems.push(format!("[{space}]: the vector file is damaged; a rebuild makes it anew"));
             return Ok(());
         }
         let parts = index.parts();
@@ -141,15 +118,15 @@ impl Library {
             let mut rows = statement.query([kept.row])?;
             while let Some(r) = rows.next()? {
                 let values = store::floats_from(r.get_ref(1)?, 1)?;
-                let found = index
-                    .find(r.get(0)?)
-                    .and_then(|(p, row)| parts[p].view.floats(row).ok());
+                let found = index.find(r.get(0)?).and_then(|(p, row)| parts[p].view.floats(row).ok());
                 different += usize::from(found != Some(values.as_slice()));
             }
             Ok(())
         })?;
         if different > 0 {
-            problems.push(format!("[{space}]: {different} vectors differ from those that are kept; a rebuild makes them anew"));
+            problems.push(format!(
+                "[{space}]: {different} vectors differ from those that are kept; a rebuild makes them anew"
+            ));
         }
         Ok(())
     }
@@ -199,9 +176,7 @@ impl Library {
                 let _ = writeln!(out, "  thumbnail {} B", jpeg.len());
             }
             for k in &kept {
-                if let Some(v) = self.read("reading a vector", |conn| {
-                    store::vector(conn, item.id, k.row)
-                })? {
+                if let Some(v) = self.read("reading a vector", |conn| store::vector(conn, item.id, k.row))? {
                     let _ = writeln!(out, "  vector {} {}", k.space.model, numbers(&v));
                 }
             }
@@ -224,53 +199,24 @@ impl Library {
 /// The first few numbers, and how many there are.
 fn numbers(values: &[f32]) -> String {
     let shown: Vec<String> = values.iter().take(4).map(|v| format!("{v:.3}")).collect();
-    let more = if values.len() > 4 {
-        format!(" … ({})", values.len())
-    } else {
-        String::new()
-    };
+    let more = if values.len() > 4 { format!(" … ({})", values.len()) } else { String::new() };
     format!("[{}{more}]", shown.join(" "))
 }
 
 /// What SQLite itself says; it says `ok` alone when all is well.
 fn integrity(conn: &Connection, deep: bool) -> rusqlite::Result<Vec<String>> {
-    let mut statement = conn.prepare(if deep {
-        "PRAGMA integrity_check"
-    } else {
-        "PRAGMA quick_check"
-    })?;
-    let lines: Vec<String> = statement
-        .query_map([], |r| r.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(if lines == ["ok"] {
-        Vec::new()
-    } else {
-        lines
-            .into_iter()
-            .map(|l| format!("database: {l}"))
-            .collect()
-    })
+    let mut statement = conn.prepare(if deep { "PRAGMA integrity_check" } else { "PRAGMA quick_check" })?;
+    let lines: Vec<String> = statement.query_map([], |r| r.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(if lines == ["ok"] { Vec::new() } else { lines.into_iter().map(|l| format!("database: {l}")).collect() })
 }
 
 /// Rows that belong to nothing, and paths that are kept and failed at once.
 fn orphans(conn: &Connection) -> rusqlite::Result<Vec<String>> {
     let checks = [
-        (
-            "vectors of no item",
-            "SELECT count(*) FROM vectors WHERE item NOT IN (SELECT id FROM items)",
-        ),
-        (
-            "vectors of no space",
-            "SELECT count(*) FROM vectors WHERE space NOT IN (SELECT id FROM spaces)",
-        ),
-        (
-            "thumbnails of no item",
-            "SELECT count(*) FROM thumbnails WHERE item NOT IN (SELECT id FROM items)",
-        ),
-        (
-            "files both kept and failed",
-            "SELECT count(*) FROM failures WHERE path IN (SELECT path FROM items)",
-        ),
+        ("vectors of no item", "SELECT count(*) FROM vectors WHERE item NOT IN (SELECT id FROM items)"),
+        ("vectors of no space", "SELECT count(*) FROM vectors WHERE space NOT IN (SELECT id FROM spaces)"),
+        ("thumbnails of no item", "SELECT count(*) FROM thumbnails WHERE item NOT IN (SELECT id FROM items)"),
+        ("files both kept and failed", "SELECT count(*) FROM failures WHERE path IN (SELECT path FROM items)"),
         (
             "vectors of a wrong length",
             "SELECT count(*) FROM vectors v JOIN spaces s ON s.id = v.space WHERE length(v.data) != 4 * s.rows * s.dim",

@@ -175,21 +175,29 @@ fn the_schema_loss_reaches_the_features() {
 
 #[test]
 fn prototypes_follow_keep_their_length_and_refuse_a_batch_of_one() {
+    use burn::tensor::{Distribution, Tensor};
     let device = nets::cpu();
     device.seed(5);
-    let config = imagine::Config { prototypes: 8, top_k: 2, ..imagine::Config::default() };
-    let v = burn::tensor::Tensor::<2>::random([32, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-    let mut library = imagine::Prototypes::new(8, 8, &device).begin(v.clone());
-    let before = nets::weights::floats(library.vectors.val());
-    library = library.follow(v.clone().slice([0..1]), &config);
-    assert_eq!(nets::weights::floats(library.vectors.val()), before);
-    for _ in 0..50 {
-        library = library.follow(v.clone(), &config);
+    // Features as trained networks make them: in a cone, four bunches around a common direction.
+    let bunch = Tensor::<2>::random([4, 16], Distribution::Normal(0.0, 1.0), &device).repeat_dim(0, 16);
+    let v = bunch + Tensor::<2>::random([64, 16], Distribution::Normal(0.0, 0.2), &device) + 1.5;
+    for axis in [imagine::Axis::Batch, imagine::Axis::Prototypes] {
+        let config = imagine::Config { prototypes: 8, top_k: 2, follow_axis: axis, ..imagine::Config::default() };
+        let mut library = imagine::Prototypes::new(8, 16, &device).begin(v.clone());
+        let before = nets::weights::floats(library.vectors.val());
+        library = library.follow(v.clone().slice([0..1]), &config);
+        assert_eq!(nets::weights::floats(library.vectors.val()), before);
+        let begun = library.likeness();
+        for _ in 0..200 {
+            library = library.follow(v.clone(), &config);
+        }
+        let after = nets::weights::floats(library.vectors.val());
+        assert_ne!(after, before);
+        for row in after.chunks_exact(16) {
+            assert!((row.iter().map(|v| v * v).sum::<f32>().sqrt() - 1.0).abs() < 1e-4);
+        }
+        if axis == imagine::Axis::Prototypes {
+            assert!(library.likeness() < begun + 0.05, "the library collapses: {begun} → {}", library.likeness());
+        }
     }
-    let after = nets::weights::floats(library.vectors.val());
-    assert_ne!(after, before);
-    for row in after.chunks_exact(8) {
-        assert!((row.iter().map(|v| v * v).sum::<f32>().sqrt() - 1.0).abs() < 1e-4);
-    }
-    assert!(library.likeness() < 0.6, "the library collapsed: mean cosine {}", library.likeness());
 }

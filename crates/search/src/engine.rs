@@ -36,11 +36,20 @@ pub enum SearchError {
 }
 
 impl Engine {
-    /// Puts the two together; a library filled by another model, or by the same one seeing
-    /// differently, is refused, both sides named.
+    /// Puts the two together to fill the library; one filled by the same model seeing differently,
+    /// or with other weights, is refused, both sides named. A model new to the library gets a space
+    /// of its own.
     pub fn new(method: Box<dyn Method>, mut library: Library) -> Result<Self, SearchError> {
         let canary = canary(method.as_ref())?;
         library.bind(method.space(), &canary)?;
+        Ok(Self { method, library })
+    }
+
+    /// Puts the two together to ask: nothing is written, and a library that this model has not
+    /// filled is refused.
+    pub fn asking(method: Box<dyn Method>, library: Library) -> Result<Self, SearchError> {
+        let canary = canary(method.as_ref())?;
+        library.check(method.space(), &canary)?;
         Ok(Self { method, library })
     }
 }

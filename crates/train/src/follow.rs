@@ -39,7 +39,6 @@ pub fn follow(
     let device = cpu.clone().autodiff();
     device.seed(recipe.seed);
     cpu.seed(recipe.seed);
-    let fingerprint = fingerprint(recipe)?;
 
     let world = World { seed: recipe.world.seed, train: recipe.world.train, val: recipe.world.val, ..World::shipped() };
     let set = scenes::build(&world);
@@ -88,7 +87,14 @@ pub fn follow(
         checkpoint_every: run.checkpoint_every,
         dir: run.dir,
     };
-    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut |p| report(p.stage, p.done, p.total, p.line), stop)?;
+    let (net, ended) = train(
+        &task,
+        net,
+        &plan,
+        &recipe.fingerprint(Stage::Pretrain)?,
+        &mut |p| report(p.stage, p.done, p.total, p.line),
+        stop,
+    )?;
     if ended != Ended::Done {
         return Ok(ended);
     }
@@ -123,7 +129,14 @@ pub fn follow(
     cpu.seed(recipe.seed + 1);
     let net = imagine::Net::begin(&task, backbone, Imagine::new(&recipe.head, config.embed, &device));
     let plan = Plan { steps: s.steps, rate: s.rate, warmup: s.warmup, decay: s.decay, ..plan };
-    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut |p| report(p.stage, p.done, p.total, p.line), stop)?;
+    let (net, ended) = train(
+        &task,
+        net,
+        &plan,
+        &recipe.fingerprint(Stage::Imagine)?,
+        &mut |p| report(p.stage, p.done, p.total, p.line),
+        stop,
+    )?;
     if ended != Ended::Done {
         return Ok(ended);
     }
@@ -136,13 +149,8 @@ pub fn follow(
     Ok(Ended::Done)
 }
 
-/// Everything that the result depends on.
-fn fingerprint(recipe: &Recipe) -> Result<String, TrainError> {
-    serde_json::to_string_pretty(recipe).map_err(|e| crate::RecipeError::Wrong(e.to_string()).into())
-}
-
 fn made(recipe: &Recipe, stage: &str) -> Result<serde_json::Value, TrainError> {
-    let text = fingerprint(recipe)?;
+    let text = recipe.fingerprint(Stage::Imagine)?;
     let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     Ok(serde_json::json!({
         "stage": stage,

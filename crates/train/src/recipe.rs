@@ -88,6 +88,16 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// Everything that the result of a stage depends on; the first stage knows nothing of the second.
+    pub fn fingerprint(&self, stage: Stage) -> Result<String, RecipeError> {
+        let Self { seed, backbone, world, pretrain, .. } = self;
+        let value = match stage {
+            Stage::Pretrain => serde_json::to_value((seed, backbone, world, pretrain)),
+            Stage::Imagine => serde_json::to_value(self),
+        };
+        value.and_then(|v| serde_json::to_string_pretty(&v)).map_err(|e| RecipeError::Wrong(e.to_string()))
+    }
+
     /// The backbone's sizes.
     pub fn config(&self) -> Result<blip2::Config, RecipeError> {
         blip2::Config::preset(&self.backbone).ok_or_else(|| {

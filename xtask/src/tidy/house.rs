@@ -22,17 +22,7 @@ pub struct House {
 impl House {
     /// Reads the house at `root`.
     pub fn open(root: &Path) -> Result<Self, String> {
-        let listed = shell::read(
-            root,
-            "git",
-            &[
-                "ls-files",
-                "-z",
-                "--cached",
-                "--others",
-                "--exclude-standard",
-            ],
-        )?;
+        let listed = shell::read(root, "git", &["ls-files", "-z", "--cached", "--others", "--exclude-standard"])?;
         let mut files = BTreeMap::new();
         for name in listed.split('\0').filter(|n| !n.is_empty()) {
             // A file that was removed but not yet committed is listed and not there.
@@ -43,12 +33,7 @@ impl House {
         let mut notes = Vec::new();
         let metadata = metadata(root)?;
         let built = built(root, &mut notes)?;
-        Ok(Self {
-            files,
-            metadata,
-            built,
-            notes,
-        })
+        Ok(Self { files, metadata, built, notes })
     }
 
     /// A file as text; `None` if it is not there or not text.
@@ -58,10 +43,7 @@ impl House {
 
     /// Every text whose name ends so.
     pub fn texts<'a>(&'a self, ending: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.files
-            .keys()
-            .filter(move |n| n.ends_with(ending))
-            .filter_map(|n| Some((n.as_str(), self.text(n)?)))
+        self.files.keys().filter(move |n| n.ends_with(ending)).filter_map(|n| Some((n.as_str(), self.text(n)?)))
     }
 
     /// Whether a path from the root is a file or a folder that holds one.
@@ -69,10 +51,7 @@ impl House {
         let path = path.trim_end_matches('/');
         path.is_empty() || self.files.contains_key(path) || {
             let inside = format!("{path}/");
-            self.files
-                .range(inside.clone()..)
-                .next()
-                .is_some_and(|(n, _)| n.starts_with(&inside))
+            self.files.range(inside.clone()..).next().is_some_and(|(n, _)| n.starts_with(&inside))
         }
     }
 
@@ -82,22 +61,14 @@ impl House {
             (Some(name), Some(version)) => self.built.contains(&format!("{name} {version}")),
             _ => false,
         };
-        self.metadata["packages"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter(built)
+        self.metadata["packages"].as_array().into_iter().flatten().filter(built)
     }
 
     /// The packages of this workspace: the short name that documents use (`media` for
     /// `likebut-media`, `app` for `likebut`), and cargo's record.
     pub fn own(&self) -> impl Iterator<Item = (String, &Value)> {
-        let members: Vec<&str> = self.metadata["workspace_members"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-            .collect();
+        let members: Vec<&str> =
+            self.metadata["workspace_members"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         self.packages()
             .filter(move |p| p["id"].as_str().is_some_and(|id| members.contains(&id)))
             .filter_map(|p| Some((short_name(p["name"].as_str()?), p)))
@@ -106,16 +77,8 @@ impl House {
     /// A house for a test, from names and texts.
     #[cfg(test)]
     pub fn of(files: &[(&str, &str)]) -> Self {
-        let files = files
-            .iter()
-            .map(|(n, t)| ((*n).to_owned(), t.as_bytes().to_vec()))
-            .collect();
-        Self {
-            files,
-            metadata: Value::Null,
-            built: BTreeSet::new(),
-            notes: Vec::new(),
-        }
+        let files = files.iter().map(|(n, t)| ((*n).to_owned(), t.as_bytes().to_vec())).collect();
+        Self { files, metadata: Value::Null, built: BTreeSet::new(), notes: Vec::new() }
     }
 }
 
@@ -133,23 +96,11 @@ pub fn short_name(package: &str) -> String {
 /// else what this machine builds.
 fn built(root: &Path, notes: &mut Vec<String>) -> Result<BTreeSet<String>, String> {
     let cargo = shell::cargo();
-    let common = [
-        "tree",
-        "--workspace",
-        "--edges",
-        "normal,build,dev",
-        "--prefix",
-        "none",
-        "--format",
-        "{p}",
-    ];
+    let common = ["tree", "--workspace", "--edges", "normal,build,dev", "--prefix", "none", "--format", "{p}"];
     let few = "packages of optional features and other systems were not looked at; `cargo fetch` brings them";
     let tries: [(&[&str], &str); 4] = [
         (&["--offline", "--all-features", "--target", "all"], ""),
-        (
-            &["--offline", "--all-features"],
-            "packages of other systems were not looked at; `cargo fetch` brings them",
-        ),
+        (&["--offline", "--all-features"], "packages of other systems were not looked at; `cargo fetch` brings them"),
         (&["--offline"], few),
         // Nothing was ever fetched: bring what the build needs anyway.
         (&[], few),
@@ -177,10 +128,7 @@ fn built_package(line: &str) -> Option<String> {
 fn metadata(root: &Path) -> Result<Value, String> {
     let cargo = shell::cargo();
     let host = shell::read(root, "rustc", &["-vV"])?;
-    let host = host
-        .lines()
-        .find_map(|l| l.strip_prefix("host: "))
-        .unwrap_or_default();
+    let host = host.lines().find_map(|l| l.strip_prefix("host: ")).unwrap_or_default();
     let common = ["metadata", "--format-version", "1"];
     let tries: [&[&str]; 4] = [
         &["--offline", "--all-features"],
@@ -206,10 +154,7 @@ mod tests {
 
     #[test]
     fn lines_of_the_tree_are_read() {
-        assert_eq!(
-            built_package("serde v1.0.0 (proc-macro) (*)").as_deref(),
-            Some("serde 1.0.0")
-        );
+        assert_eq!(built_package("serde v1.0.0 (proc-macro) (*)").as_deref(), Some("serde 1.0.0"));
         assert_eq!(built_package(""), None);
         assert_eq!(built_package("[dev-dependencies] x"), None);
     }

@@ -31,16 +31,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
         "MPL-2.0",
         "burn-tensor cannot be had without it; used unchanged, and MPL-2.0 asks for no more than its own files' source",
     ),
-    (
-        "buildid",
-        "MPL-2.0",
-        "burn's GPU side cannot be had without it; used unchanged, as above",
-    ),
-    (
-        "option-ext",
-        "MPL-2.0",
-        "burn's GPU side cannot be had without it; used unchanged, as above",
-    ),
+    ("buildid", "MPL-2.0", "burn's GPU side cannot be had without it; used unchanged, as above"),
+    ("option-ext", "MPL-2.0", "burn's GPU side cannot be had without it; used unchanged, as above"),
 ];
 
 /// Where whoever gets the program is told of the exceptions, as their licence asks.
@@ -53,50 +45,26 @@ pub fn check(house: &House) -> Vec<Fault> {
         let name = package["name"].as_str().unwrap_or("?");
         let version = package["version"].as_str().unwrap_or("?");
         let licence = package["license"].as_str();
-        if let Some((_, licence, why)) = EXCEPTIONS
-            .iter()
-            .find(|(n, l, _)| *n == name && Some(*l) == licence)
-        {
+        if let Some((_, licence, why)) = EXCEPTIONS.iter().find(|(n, l, _)| *n == name && Some(*l) == licence) {
             let tells = |line: &str| line.contains(&format!("`{name}`")) && line.contains(licence);
             if !house.text(TOLD).is_some_and(|t| t.lines().any(tells)) {
-                let what =
-                    format!("it does not tell of {name} ({licence}), which is taken because {why}");
-                let mend =
-                    "name the package and its licence in one line, and where its source is".into();
-                faults.push(Fault {
-                    file: TOLD.into(),
-                    line: 0,
-                    what,
-                    mend,
-                });
+                let what = format!("it does not tell of {name} ({licence}), which is taken because {why}");
+                let mend = "name the package and its licence in one line, and where its source is".into();
+                faults.push(Fault { file: TOLD.into(), line: 0, what, mend });
             }
             continue;
         }
         let Some(why) = refused(licence) else {
             continue;
         };
-        let mut by = users
-            .get(package["id"].as_str().unwrap_or_default())
-            .cloned()
-            .unwrap_or_default();
+        let mut by = users.get(package["id"].as_str().unwrap_or_default()).cloned().unwrap_or_default();
         by.sort_unstable();
         by.dedup();
         let line = line_of(house, name, version);
-        let what = format!(
-            "{name} {version}, used by {}: {why}",
-            if by.is_empty() {
-                "us".to_owned()
-            } else {
-                by.join(", ")
-            }
-        );
+        let what =
+            format!("{name} {version}, used by {}: {why}", if by.is_empty() { "us".to_owned() } else { by.join(", ") });
         let mend = "do without it, or argue for its licence in the change that allows it".into();
-        faults.push(Fault {
-            file: "Cargo.lock".into(),
-            line,
-            what,
-            mend,
-        });
+        faults.push(Fault { file: "Cargo.lock".into(), line, what, mend });
     }
     faults
 }
@@ -117,26 +85,12 @@ fn refused(licence: Option<&str>) -> Option<String> {
 
 /// Who uses a package directly, by id.
 fn users(house: &House) -> BTreeMap<&str, Vec<&str>> {
-    let names: BTreeMap<&str, &str> = house
-        .packages()
-        .filter_map(|p| Some((p["id"].as_str()?, p["name"].as_str()?)))
-        .collect();
+    let names: BTreeMap<&str, &str> =
+        house.packages().filter_map(|p| Some((p["id"].as_str()?, p["name"].as_str()?))).collect();
     let mut users: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for node in house.metadata["resolve"]["nodes"]
-        .as_array()
-        .into_iter()
-        .flatten()
-    {
-        for dep in node["dependencies"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            users
-                .entry(dep)
-                .or_default()
-                .extend(node["id"].as_str().and_then(|id| names.get(id)));
+    for node in house.metadata["resolve"]["nodes"].as_array().into_iter().flatten() {
+        for dep in node["dependencies"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            users.entry(dep).or_default().extend(node["id"].as_str().and_then(|id| names.get(id)));
         }
     }
     users
@@ -145,14 +99,8 @@ fn users(house: &House) -> BTreeMap<&str, Vec<&str>> {
 fn line_of(house: &House, name: &str, version: &str) -> usize {
     let lock = house.text("Cargo.lock").unwrap_or_default();
     let lines: Vec<&str> = lock.lines().collect();
-    let (name, version) = (
-        format!("name = \"{name}\""),
-        format!("version = \"{version}\""),
-    );
-    lines
-        .windows(2)
-        .position(|w| w[0] == name && w[1] == version)
-        .map_or(0, |i| i + 1)
+    let (name, version) = (format!("name = \"{name}\""), format!("version = \"{version}\""));
+    lines.windows(2).position(|w| w[0] == name && w[1] == version).map_or(0, |i| i + 1)
 }
 
 #[cfg(test)]
@@ -191,10 +139,7 @@ mod tests {
 
     #[test]
     fn a_fault_names_the_package_its_user_and_its_line() {
-        let mut house = House::of(&[(
-            "Cargo.lock",
-            "\n[[package]]\nname = \"x\"\nversion = \"1.0.0\"\n",
-        )]);
+        let mut house = House::of(&[("Cargo.lock", "\n[[package]]\nname = \"x\"\nversion = \"1.0.0\"\n")]);
         house.metadata = json!({
             "packages": [
                 {"id": "1", "name": "x", "version": "1.0.0", "license": "AGPL-3.0"},
@@ -204,26 +149,14 @@ mod tests {
             ],
             "resolve": {"nodes": [{"id": "2", "dependencies": ["1"]}]},
         });
-        house.built = ["x 1.0.0", "y 2.0.0", "colored 9.0.0"]
-            .map(str::to_owned)
-            .into();
+        house.built = ["x 1.0.0", "y 2.0.0", "colored 9.0.0"].map(str::to_owned).into();
         let faults = check(&house);
         assert_eq!(faults.len(), 2, "{faults:?}");
-        assert!(
-            faults[1].file == TOLD && faults[1].what.contains("colored (MPL-2.0)"),
-            "{faults:?}"
-        );
-        house
-            .files
-            .insert(TOLD.into(), b"| `colored` | MPL-2.0 |".to_vec());
+        assert!(faults[1].file == TOLD && faults[1].what.contains("colored (MPL-2.0)"), "{faults:?}");
+        house.files.insert(TOLD.into(), b"| `colored` | MPL-2.0 |".to_vec());
         let faults = check(&house);
         assert_eq!(faults.len(), 1);
         assert_eq!(faults[0].line, 3);
-        assert!(
-            faults[0]
-                .what
-                .starts_with("x 1.0.0, used by y: its licence AGPL-3.0"),
-            "{faults:?}"
-        );
+        assert!(faults[0].what.starts_with("x 1.0.0, used by y: its licence AGPL-3.0"), "{faults:?}");
     }
 }

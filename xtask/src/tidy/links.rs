@@ -3,16 +3,7 @@
 use super::{Fault, House};
 
 /// A path in backticks that starts so is held to exist.
-const OURS: &[&str] = &[
-    "crates/",
-    "xtask/",
-    "docs/",
-    "recipes/",
-    "models/",
-    "results/",
-    "fixtures/",
-    ".ci/",
-];
+const OURS: &[&str] = &["crates/", "xtask/", "docs/", "recipes/", "models/", "results/", "fixtures/", ".ci/"];
 
 pub fn check(house: &House) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -22,12 +13,7 @@ pub fn check(house: &House) -> Vec<Fault> {
             for target in targets(&prose) {
                 if let Some(what) = broken(house, name, folder, &target) {
                     let mend = "correct the link, or bring what it points at".into();
-                    faults.push(Fault {
-                        file: name.to_owned(),
-                        line,
-                        what,
-                        mend,
-                    });
+                    faults.push(Fault { file: name.to_owned(), line, what, mend });
                 }
             }
             for path in named_paths(&prose) {
@@ -37,9 +23,7 @@ pub fn check(house: &House) -> Vec<Fault> {
                         file: name.to_owned(),
                         line,
                         what,
-                        mend:
-                            "correct the name, or write it as `crates/<name>/…` if it is a pattern"
-                                .into(),
+                        mend: "correct the name, or write it as `crates/<name>/…` if it is a pattern".into(),
                     });
                 }
             }
@@ -83,11 +67,7 @@ fn targets(line: &str) -> Vec<String> {
         found.extend(target.split_whitespace().next().map(str::to_owned));
     }
     for attribute in ["src=\"", "href=\""] {
-        found.extend(
-            bare.split(attribute)
-                .skip(1)
-                .filter_map(|after| Some(after.split_once('"')?.0.to_owned())),
-        );
+        found.extend(bare.split(attribute).skip(1).filter_map(|after| Some(after.split_once('"')?.0.to_owned())));
     }
     found
 }
@@ -100,25 +80,18 @@ fn without_code(line: &str) -> String {
 /// Paths of ours that a line names in backticks; patterns such as `crates/<name>` are not paths.
 fn named_paths(line: &str) -> Vec<&str> {
     let code = line.split('`').skip(1).step_by(2);
-    code.filter(|c| {
-        OURS.iter().any(|o| c.starts_with(o)) && !c.contains(['<', '*', '{', '…', ' ', '$'])
-    })
-    .collect()
+    code.filter(|c| OURS.iter().any(|o| c.starts_with(o)) && !c.contains(['<', '*', '{', '…', ' ', '$'])).collect()
 }
 
 /// Why a link leads nowhere, if it does.
 fn broken(house: &House, name: &str, folder: &str, target: &str) -> Option<String> {
     let target = target.trim_start_matches('<').trim_end_matches('>');
     let outside = target.starts_with("//")
-        || target
-            .split_once(':')
-            .is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric()));
+        || target.split_once(':').is_some_and(|(scheme, _)| scheme.chars().all(|c| c.is_ascii_alphanumeric()));
     if outside {
         return None;
     }
-    let (path, anchor) = target
-        .split_once('#')
-        .map_or((target, None), |(p, a)| (p, Some(a)));
+    let (path, anchor) = target.split_once('#').map_or((target, None), |(p, a)| (p, Some(a)));
     let file = match path {
         "" => name.to_owned(),
         _ => match resolve(folder, path) {
@@ -129,10 +102,7 @@ fn broken(house: &House, name: &str, folder: &str, target: &str) -> Option<Strin
     };
     let anchor = anchor.filter(|a| !a.is_empty())?;
     let text = house.text(&file).filter(|_| file.ends_with(".md"))?;
-    let has = prose(text)
-        .iter()
-        .filter_map(|(_, l)| heading_anchor(l))
-        .any(|a| a == anchor)
+    let has = prose(text).iter().filter_map(|(_, l)| heading_anchor(l)).any(|a| a == anchor)
         || text.contains(&format!("id=\"{anchor}\""));
     (!has).then(|| format!("the link {target}: {file} has no heading #{anchor}"))
 }
@@ -154,11 +124,7 @@ fn resolve(folder: &str, path: &str) -> Option<String> {
 
 /// A heading's anchor as forges make it: lower case, blanks to hyphens, other marks dropped.
 fn heading_anchor(line: &str) -> Option<String> {
-    let title = line
-        .strip_prefix('#')?
-        .trim_start_matches('#')
-        .strip_prefix(' ')?
-        .trim();
+    let title = line.strip_prefix('#')?.trim_start_matches('#').strip_prefix(' ')?.trim();
     let keep = title.chars().filter_map(|c| match c {
         ' ' => Some('-'),
         '-' | '_' => Some(c),
@@ -179,18 +145,12 @@ mod tests {
             ("docs/b c.png", ""),
             ("crates/media/src/lib.rs", ""),
         ]);
-        check(&house)
-            .into_iter()
-            .map(|f| (f.line, f.what))
-            .collect()
+        check(&house).into_iter().map(|f| (f.line, f.what)).collect()
     }
 
     #[test]
     fn links_that_lead_nowhere_are_faults_at_their_line() {
-        assert_eq!(
-            faults("x\n[a](gone.md)"),
-            [(2, "the link gone.md leads nowhere".to_owned())]
-        );
+        assert_eq!(faults("x\n[a](gone.md)"), [(2, "the link gone.md leads nowhere".to_owned())]);
         assert_eq!(faults("[a](../../x.md)").len(), 1);
         assert_eq!(faults("[a]: ./gone.md").len(), 1);
         assert_eq!(faults("<img src=\"gone.png\">").len(), 1);

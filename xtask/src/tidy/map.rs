@@ -8,18 +8,9 @@ const FILE: &str = "ARCHITECTURE.md";
 
 pub fn check(house: &House) -> Vec<Fault> {
     let Some(text) = house.text(FILE) else {
-        return vec![Fault {
-            file: FILE.into(),
-            line: 0,
-            what: "it is missing".into(),
-            mend: "write it".into(),
-        }];
+        return vec![Fault { file: FILE.into(), line: 0, what: "it is missing".into(), mend: "write it".into() }];
     };
-    let named: Vec<(usize, &str)> = text
-        .lines()
-        .enumerate()
-        .filter_map(|(i, l)| Some((i + 1, titled(l)?)))
-        .collect();
+    let named: Vec<(usize, &str)> = text.lines().enumerate().filter_map(|(i, l)| Some((i + 1, titled(l)?))).collect();
     let folders = folders(house);
     let mut faults = Vec::new();
     for &(line, name) in &named {
@@ -37,12 +28,7 @@ pub fn check(house: &House) -> Vec<Fault> {
         if !named.iter().any(|(_, n)| *n == name) {
             let what = format!("crates/{name} has no section");
             let mend = format!("add a section titled by the question it answers: ### `{name}`: …?");
-            faults.push(Fault {
-                file: FILE.into(),
-                line: 0,
-                what,
-                mend,
-            });
+            faults.push(Fault { file: FILE.into(), line: 0, what, mend });
         }
     }
     faults
@@ -71,11 +57,7 @@ mod tests {
     #[test]
     fn a_crate_without_a_section_and_a_section_without_a_crate_are_faults() {
         let text = "# x\n### `media`: Here is a file?\n### `nest`: Where?\n### Other words\n";
-        let house = House::of(&[
-            (FILE, text),
-            ("crates/media/Cargo.toml", ""),
-            ("crates/nets/Cargo.toml", ""),
-        ]);
+        let house = House::of(&[(FILE, text), ("crates/media/Cargo.toml", ""), ("crates/nets/Cargo.toml", "")]);
         let faults = check(&house);
         assert_eq!(faults.len(), 2, "{faults:?}");
         assert!(faults[0].line == 3 && faults[0].what.contains("`nest`"));

@@ -28,42 +28,15 @@ struct Check {
 
 /// All of them, cheapest first.
 const CHECKS: &[Check] = &[
-    Check {
-        says: "the crates are those of ARCHITECTURE.md",
-        run: map::check,
-    },
-    Check {
-        says: "arrows between crates point down",
-        run: arrows::check,
-    },
-    Check {
-        says: "crates do not see what they must not know",
-        run: arrows::check_absent,
-    },
-    Check {
-        says: "every module opens with a sentence",
-        run: first_sentence::check,
-    },
-    Check {
-        says: "every method lies in its places",
-        run: places::check,
-    },
-    Check {
-        says: "what Markdown points at exists",
-        run: links::check,
-    },
-    Check {
-        says: "no file is too large",
-        run: sizes::check,
-    },
-    Check {
-        says: "no file knows someone's machine",
-        run: paths::check,
-    },
-    Check {
-        says: "all licences are ones we may ship",
-        run: licences::check,
-    },
+    Check { says: "the crates are those of ARCHITECTURE.md", run: map::check },
+    Check { says: "arrows between crates point down", run: arrows::check },
+    Check { says: "crates do not see what they must not know", run: arrows::check_absent },
+    Check { says: "every module opens with a sentence", run: first_sentence::check },
+    Check { says: "every method lies in its places", run: places::check },
+    Check { says: "what Markdown points at exists", run: links::check },
+    Check { says: "no file is too large", run: sizes::check },
+    Check { says: "no file knows someone's machine", run: paths::check },
+    Check { says: "all licences are ones we may ship", run: licences::check },
 ];
 
 /// Something that is not as it should be.
@@ -81,12 +54,7 @@ pub struct Fault {
 
 impl std::fmt::Display for Fault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Fault {
-            file,
-            line,
-            what,
-            mend,
-        } = self;
+        let Fault { file, line, what, mend } = self;
         match line {
             0 => write!(f, "{file}: {what}\n  mend: {mend}"),
             _ => write!(f, "{file}:{line}: {what}\n  mend: {mend}"),

@@ -3,14 +3,8 @@
 use super::{Fault, House};
 
 /// The beginnings that give a machine away. Written in two halves so that this file is clean.
-const PRIVATE: &[(&str, &str)] = &[
-    ("/", "home/"),
-    ("/", "Users/"),
-    ("/", "root/"),
-    ("/", "work/"),
-    ("/", "workspace/"),
-    ("C:\\", "Users\\"),
-];
+const PRIVATE: &[(&str, &str)] =
+    &[("/", "home/"), ("/", "Users/"), ("/", "root/"), ("/", "work/"), ("/", "workspace/"), ("C:\\", "Users\\")];
 
 pub fn check(house: &House) -> Vec<Fault> {
     let beginnings: Vec<String> = PRIVATE.iter().map(|(a, b)| format!("{a}{b}")).collect();
@@ -20,12 +14,7 @@ pub fn check(house: &House) -> Vec<Fault> {
             if let Some(found) = beginnings.iter().find(|b| mentions(line, b)) {
                 let what = format!("it names a path of someone's machine, {found}…");
                 let mend = "use a path from the repository's root, or `~` in examples".into();
-                faults.push(Fault {
-                    file: name.to_owned(),
-                    line: i + 1,
-                    what,
-                    mend,
-                });
+                faults.push(Fault { file: name.to_owned(), line: i + 1, what, mend });
             }
         }
     }
@@ -49,24 +38,13 @@ mod tests {
         for (a, b) in PRIVATE {
             let text = format!("fine\nlet p = \"{a}{b}me/x\";\n");
             let faults = check(&House::of(&[("a.rs", &text)]));
-            assert_eq!(
-                faults.iter().map(|f| f.line).collect::<Vec<_>>(),
-                [2],
-                "{text}"
-            );
+            assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [2], "{text}");
         }
     }
 
     #[test]
     fn paths_that_only_look_so_are_fine() {
-        let text = [
-            "https://example.org",
-            "home/page framework",
-            "work/x ../",
-            "work/ ~/",
-            "home/ $HOME/x",
-        ]
-        .join("/");
+        let text = ["https://example.org", "home/page framework", "work/x ../", "work/ ~/", "home/ $HOME/x"].join("/");
         assert_eq!(check(&House::of(&[("a.md", &text)])), []);
     }
 }

@@ -47,10 +47,7 @@ const DEEPEST: usize = 20;
 
 /// Reads an expression.
 pub fn parse(text: &str) -> Result<Expression, String> {
-    let spaced = text
-        .replace('(', " ( ")
-        .replace(')', " ) ")
-        .replace('/', " OR ");
+    let spaced = text.replace('(', " ( ").replace(')', " ) ").replace('/', " OR ");
     let mut words: Vec<&str> = spaced.split_whitespace().rev().collect();
     let expression = any(&mut words, 0)?;
     match words.pop() {
@@ -66,11 +63,7 @@ fn any(words: &mut Vec<&str>, depth: usize) -> Result<Expression, String> {
         words.pop();
         of.push(all(words, depth)?);
     }
-    Ok(if of.len() == 1 {
-        of.remove(0)
-    } else {
-        Expression::Any(of)
-    })
+    Ok(if of.len() == 1 { of.remove(0) } else { Expression::Any(of) })
 }
 
 fn all(words: &mut Vec<&str>, depth: usize) -> Result<Expression, String> {
@@ -79,11 +72,7 @@ fn all(words: &mut Vec<&str>, depth: usize) -> Result<Expression, String> {
         words.pop();
         of.push(one(words, depth)?);
     }
-    Ok(if of.len() == 1 {
-        of.remove(0)
-    } else {
-        Expression::All(of)
-    })
+    Ok(if of.len() == 1 { of.remove(0) } else { Expression::All(of) })
 }
 
 fn one(words: &mut Vec<&str>, depth: usize) -> Result<Expression, String> {
@@ -96,25 +85,15 @@ fn one(words: &mut Vec<&str>, depth: usize) -> Result<Expression, String> {
                 _ => Err("a bracket is not closed".to_owned()),
             }
         }
-        Some(word @ (")" | "AND" | "OR" | "WITH")) => {
-            Err(format!("a licence was expected, not {word}"))
-        }
+        Some(word @ (")" | "AND" | "OR" | "WITH")) => Err(format!("a licence was expected, not {word}")),
         None => Err("a licence was expected, not the end".to_owned()),
         Some(name) => {
             let mut exception = None;
             if words.last() == Some(&"WITH") {
                 words.pop();
-                exception = Some(
-                    words
-                        .pop()
-                        .ok_or("an exception was expected after WITH")?
-                        .to_owned(),
-                );
+                exception = Some(words.pop().ok_or("an exception was expected after WITH")?.to_owned());
             }
-            Ok(Expression::One(Licence {
-                name: name.to_owned(),
-                exception,
-            }))
+            Ok(Expression::One(Licence { name: name.to_owned(), exception }))
         }
     }
 }
@@ -125,9 +104,7 @@ mod tests {
 
     /// The expression with all brackets written.
     fn plain(e: &Expression) -> String {
-        let join = |of: &[Expression], by: &str| {
-            format!("({})", of.iter().map(plain).collect::<Vec<_>>().join(by))
-        };
+        let join = |of: &[Expression], by: &str| format!("({})", of.iter().map(plain).collect::<Vec<_>>().join(by));
         match e {
             Expression::Any(of) => join(of, " | "),
             Expression::All(of) => join(of, " & "),
@@ -152,17 +129,7 @@ mod tests {
 
     #[test]
     fn what_is_not_an_expression_is_refused() {
-        for text in [
-            "",
-            "OR",
-            "A OR",
-            "A B",
-            "(A",
-            "A)",
-            "A WITH",
-            "AND A",
-            &"(".repeat(5_000),
-        ] {
+        for text in ["", "OR", "A OR", "A B", "(A", "A)", "A WITH", "AND A", &"(".repeat(5_000)] {
             assert!(parse(text).is_err(), "{text}");
         }
     }

@@ -46,12 +46,9 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
         return list(&meant, typed.json, context);
     }
     let folder = context.settings.library();
-    let mut engine = models::engine(&context.settings, Library::open_or_create(&folder)?)?;
+    let mut engine = models::filling(&context.settings, Library::open_or_create(&folder)?)?;
     let options = Options {
-        limits: Limits {
-            max_pixels: context.settings.max_pixels(),
-            ..Limits::default()
-        },
+        limits: Limits { max_pixels: context.settings.max_pixels(), ..Limits::default() },
         batch: context.settings.batch(),
         retry: typed.retry,
         roots: meant.roots.clone(),
@@ -63,19 +60,10 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
             progress.set(done as u64);
         }
     };
-    let mut added = search::add(
-        &mut engine,
-        &meant.files,
-        &options,
-        &mut tell,
-        &interrupt::requested,
-    )?;
+    let mut added = search::add(&mut engine, &meant.files, &options, &mut tell, &interrupt::requested)?;
     progress.finish();
-    let failed: Vec<(PathBuf, String)> = std::mem::take(&mut added.failed)
-        .into_iter()
-        .map(|f| (f.path, f.reason))
-        .chain(meant.failed.clone())
-        .collect();
+    let failed: Vec<(PathBuf, String)> =
+        std::mem::take(&mut added.failed).into_iter().map(|f| (f.path, f.reason)).chain(meant.failed.clone()).collect();
     let found = meant.files.len() + meant.failed.len();
     let drawn_only = engine.method.model().manifest.drawn_only;
     if typed.json {
@@ -102,17 +90,10 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
     }
     if added.stopped {
         let paths: Vec<String> = typed.paths.iter().map(|p| shown(p)).collect();
-        context.say(format!(
-            "stopped; everything up to here is kept. To go on: likebut add {}",
-            paths.join(" ")
-        ));
+        context.say(format!("stopped; everything up to here is kept. To go on: likebut add {}", paths.join(" ")));
         return Ok(Exit::Interrupted);
     }
-    Ok(if failed.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Skipped
-    })
+    Ok(if failed.is_empty() { Exit::Ok } else { Exit::Skipped })
 }
 
 fn summary(meant: &Meant, added: &Added, found: usize, failed: usize, context: &Context) -> String {
@@ -123,11 +104,7 @@ fn summary(meant: &Meant, added: &Added, found: usize, failed: usize, context: &
         n(found),
         paint.good(&n(added.indexed)),
         n(added.unchanged),
-        if failed > 0 {
-            paint.bad(&n(failed))
-        } else {
-            n(failed)
-        },
+        if failed > 0 { paint.bad(&n(failed)) } else { n(failed) },
     );
     let waiting = found - added.indexed - added.unchanged - failed;
     if waiting > 0 {
@@ -146,82 +123,42 @@ fn summary(meant: &Meant, added: &Added, found: usize, failed: usize, context: &
 
 fn tell_failures(failed: &[(PathBuf, String)], context: &Context) {
     for (path, reason) in failed.iter().take(LISTED) {
-        eprintln!(
-            "{} {}: {}",
-            context.paint_err.notice("left out:"),
-            shown(path),
-            printable(reason)
-        );
+        eprintln!("{} {}: {}", context.paint_err.notice("left out:"), shown(path), printable(reason));
     }
     if failed.len() > LISTED {
-        eprintln!(
-            "and {} more: likebut status --failed",
-            failed.len() - LISTED
-        );
+        eprintln!("and {} more: likebut status --failed", failed.len() - LISTED);
     }
 }
 
 fn list(meant: &Meant, json: bool, context: &Context) -> Result<Exit, Failure> {
     if json {
-        let failed: Vec<_> = meant
-            .failed
-            .iter()
-            .map(|(path, reason)| json!({"path": path, "reason": reason}))
-            .collect();
-        print_json(
-            json!({"dry_run": true, "files": meant.files, "failed": failed, "other_files": meant.others}),
-        )?;
+        let failed: Vec<_> =
+            meant.failed.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
+        print_json(json!({"dry_run": true, "files": meant.files, "failed": failed, "other_files": meant.others}))?;
     } else {
-        print(
-            meant
-                .files
-                .iter()
-                .map(|p| shown(p) + "\n")
-                .collect::<String>(),
-        )?;
+        print(meant.files.iter().map(|p| shown(p) + "\n").collect::<String>())?;
         tell_failures(&meant.failed, context);
-        context.say(format!(
-            "{} files would be looked at",
-            thousands(meant.files.len() as u64)
-        ));
+        context.say(format!("{} files would be looked at", thousands(meant.files.len() as u64)));
     }
-    Ok(if meant.failed.is_empty() {
-        Exit::Ok
-    } else {
-        Exit::Skipped
-    })
+    Ok(if meant.failed.is_empty() { Exit::Ok } else { Exit::Skipped })
 }
 
 fn meant(paths: &[PathBuf]) -> Meant {
     let Found { files, failed } = walk(paths);
     let named: HashSet<PathBuf> = paths.iter().map(|p| place(p)).collect();
     let found = files.len();
-    let files: Vec<PathBuf> = files
-        .into_iter()
-        .filter(|f| named.contains(f) || is_candidate(f))
-        .collect();
+    let files: Vec<PathBuf> = files.into_iter().filter(|f| named.contains(f) || is_candidate(f)).collect();
     // A folder that cannot be walked says nothing about what vanished from it.
-    let walked =
-        |root: &PathBuf| root.is_dir() && !failed.iter().any(|(path, _)| path.starts_with(root));
-    let roots = paths
-        .iter()
-        .filter_map(|p| p.canonicalize().ok())
-        .filter(walked)
-        .collect();
-    Meant {
-        others: found - files.len(),
-        files,
-        failed,
-        roots,
-    }
+    let walked = |root: &PathBuf| root.is_dir() && !failed.iter().any(|(path, _)| path.starts_with(root));
+    let roots = paths.iter().filter_map(|p| p.canonicalize().ok()).filter(walked).collect();
+    Meant { others: found - files.len(), files, failed, roots }
 }
 
 /// Endings that claim a picture or a clip; where one is claimed, a file that is none is a failure
 /// worth telling, not just another file.
 const ENDINGS: &[&str] = &[
-    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif",
-    "mp4", "m4v", "mov", "3gp", "mkv", "webm", "avi", "ogv", "flv", "mpg", "mpeg", "vob", "m2ts",
-    "mts", "wmv", "asf", "y4m", "h264",
+    "jpg", "jpeg", "jpe", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "heic", "heif", "mp4", "m4v", "mov",
+    "3gp", "mkv", "webm", "avi", "ogv", "flv", "mpg", "mpeg", "vob", "m2ts", "mts", "wmv", "asf", "y4m", "h264",
 ];
 
 fn is_candidate(path: &Path) -> bool {
@@ -230,14 +167,9 @@ fn is_candidate(path: &Path) -> bool {
         return true;
     }
     let mut head = Vec::new();
-    let read = std::fs::File::open(path)
-        .and_then(|f| f.take(media::SNIFF_BYTES as u64).read_to_end(&mut head));
+    let read = std::fs::File::open(path).and_then(|f| f.take(media::SNIFF_BYTES as u64).read_to_end(&mut head));
     // What cannot even be read might be anything: it is looked at, and fails with its reason.
-    read.is_err()
-        || !matches!(
-            media::sniff(&head),
-            Container::Text | Container::Unknown | Container::Empty
-        )
+    read.is_err() || !matches!(media::sniff(&head), Container::Text | Container::Unknown | Container::Empty)
 }
 
 #[cfg(test)]
@@ -248,30 +180,15 @@ mod tests {
     fn pictures_are_known_by_name_or_by_content_and_others_are_counted() {
         let dir = tempfile::tempdir().unwrap();
         let png = media::png_bytes(&media::Frame::filled(2, 2, [9; 3])).unwrap();
-        for (name, bytes) in [
-            ("a.jpg", b"text".as_slice()),
-            ("b", &png),
-            ("readme.md", b"text"),
-            ("c.rs", b"fn"),
-        ] {
+        for (name, bytes) in [("a.jpg", b"text".as_slice()), ("b", &png), ("readme.md", b"text"), ("c.rs", b"fn")] {
             std::fs::write(dir.path().join(name), bytes).unwrap();
         }
         let names = |meant: &Meant| -> Vec<String> {
-            meant
-                .files
-                .iter()
-                .map(|p| p.file_name().unwrap().to_string_lossy().into_owned())
-                .collect()
+            meant.files.iter().map(|p| p.file_name().unwrap().to_string_lossy().into_owned()).collect()
         };
         let all = meant(&[dir.path().to_owned()]);
-        assert_eq!(
-            (names(&all), all.others, all.roots.len()),
-            (vec!["a.jpg".into(), "b".into()], 2, 1)
-        );
+        assert_eq!((names(&all), all.others, all.roots.len()), (vec!["a.jpg".into(), "b".into()], 2, 1));
         let named = meant(&[dir.path().join("readme.md")]);
-        assert_eq!(
-            (names(&named), named.roots.len()),
-            (vec!["readme.md".into()], 0)
-        );
+        assert_eq!((names(&named), named.roots.len()), (vec!["readme.md".into()], 0));
     }
 }

@@ -36,10 +36,7 @@ pub fn run(typed: Config, context: &Context) -> Result<Exit, Failure> {
             text => format!("{} = {}", setting.key, toml::Value::String(text.to_owned())),
         };
         match origin {
-            true => out.push_str(&format!(
-                "{line:<44} {}\n",
-                context.paint.dim(&format!("# {from}"))
-            )),
+            true => out.push_str(&format!("{line:<44} {}\n", context.paint.dim(&format!("# {from}")))),
             false => out.push_str(&format!("{line}\n")),
         }
     }

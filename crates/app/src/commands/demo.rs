@@ -38,9 +38,8 @@ const KS: [usize; 3] = [1, 5, 10];
 /// Draws, indexes, marks, asks, writes the page, and says how to go on.
 pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     let began = Instant::now();
-    std::fs::create_dir_all(&typed.out).map_err(|e| {
-        Failure::from(e).about(format!("cannot make the folder {}", typed.out.display()))
-    })?;
+    std::fs::create_dir_all(&typed.out)
+        .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", typed.out.display())))?;
     let out = typed.out.canonicalize()?;
     let (world, folder) = (out.join("world"), out.join("library"));
 
@@ -48,30 +47,18 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     let drawn = drawing::write(&World::shipped(), &world, &[Split::Test], context)?;
     let benchmark = eval::open(&world, Split::Test, IfMissing::Refuse)?;
 
-    context.say(format!(
-        "indexing {} pictures and {} clips",
-        drawn.items - drawn.clips,
-        drawn.clips
-    ));
+    context.say(format!("indexing {} pictures and {} clips", drawn.items - drawn.clips, drawn.clips));
     let model = models::open(&context.settings)?;
     let names: Vec<&str> = METHODS.iter().map(|m| m.name).rev().collect();
     let library = Library::open_or_create(&folder)?;
-    let Some((library, reports)) = eval::marks(&names, &model, library, &benchmark, context)?
-    else {
-        context.say(format!(
-            "stopped; to go on: likebut demo --out {}",
-            shown(&out)
-        ));
+    let Some((library, reports)) = eval::marks(&names, &model, library, &benchmark, context)? else {
+        context.say(format!("stopped; to go on: likebut demo --out {}", shown(&out)));
         return Ok(Exit::Interrupted);
     };
     let mut engine = Engine::new(models::method(SHOWN, &model)?, library)?;
     caption(&mut engine.library, &benchmark)?;
 
-    let ranks = reports
-        .iter()
-        .find(|(name, _)| *name == SHOWN)
-        .map(|(_, report)| ranks(report))
-        .unwrap_or_default();
+    let ranks = reports.iter().find(|(name, _)| *name == SHOWN).map(|(_, report)| ranks(report)).unwrap_or_default();
     let mut questions = Vec::new();
     for triplet in chosen(&benchmark.queries) {
         questions.push(ask(
@@ -89,9 +76,8 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     let page = out.join("demo.html");
     if !typed.no_page {
         let model = page_model(&engine, &benchmark, &reports, questions, &folder);
-        std::fs::write(&page, model.render()).map_err(|e| {
-            Failure::from(e).about(format!("cannot write the page {}", page.display()))
-        })?;
+        std::fs::write(&page, model.render())
+            .map_err(|e| Failure::from(e).about(format!("cannot write the page {}", page.display())))?;
     }
     if typed.json {
         print_json(json!({
@@ -104,18 +90,10 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     let paint = &context.paint_err;
     context.say(format!("\nall this took {}\n", duration(began.elapsed())));
     if !typed.no_page {
-        context.say(format!(
-            "{}  {}",
-            paint.bold("look at the answers:"),
-            shown(&page)
-        ));
+        context.say(format!("{}  {}", paint.bold("look at the answers:"), shown(&page)));
     }
     for step in steps(&folder) {
-        context.say(format!(
-            "{}  {}",
-            paint.bold(&format!("{}:", step.what.to_lowercase())),
-            step.command
-        ));
+        context.say(format!("{}  {}", paint.bold(&format!("{}:", step.what.to_lowercase())), step.command));
     }
     Ok(Exit::Ok)
 }
@@ -124,9 +102,7 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
 fn caption(library: &mut Library, benchmark: &Benchmark) -> Result<(), Failure> {
     for entry in &benchmark.gallery {
         if let Some(known) = library.known(&benchmark.path_of(entry))?
-            && library
-                .item(known.id)?
-                .is_some_and(|item| item.caption != entry.caption)
+            && library.item(known.id)?.is_some_and(|item| item.caption != entry.caption)
         {
             library.set_caption(known.id, entry.caption.as_deref())?;
         }
@@ -139,28 +115,16 @@ fn caption(library: &mut Library, benchmark: &Benchmark) -> Result<(), Failure> 
 fn chosen(queries: &[Triplet]) -> Vec<&Triplet> {
     let mut out = Vec::new();
     for change in [domain::Change::Explicit, domain::Change::Implied] {
-        let of_kind: Vec<&Triplet> = queries
-            .iter()
-            .filter(|q| q.change == Some(change))
-            .collect();
+        let of_kind: Vec<&Triplet> = queries.iter().filter(|q| q.change == Some(change)).collect();
         let mut taken = HashSet::new();
         let start = of_kind.len() / 7;
         let spread = (0..of_kind.len()).map(|i| of_kind[(start + i * 37) % of_kind.len()]);
-        out.extend(
-            spread
-                .filter(|q| taken.insert((q.slice.as_deref(), q.change)))
-                .take(ASKED),
-        );
+        out.extend(spread.filter(|q| taken.insert((q.slice.as_deref(), q.change))).take(ASKED));
         if taken.len() < ASKED {
-            let more = of_kind
-                .iter()
-                .step_by((of_kind.len() / ASKED).max(1))
-                .copied();
+            let more = of_kind.iter().step_by((of_kind.len() / ASKED).max(1)).copied();
             let missing = ASKED - taken.len().min(ASKED);
-            let more: Vec<&Triplet> = more
-                .filter(|q| !out.iter().any(|o: &&Triplet| o.id == q.id))
-                .take(missing)
-                .collect();
+            let more: Vec<&Triplet> =
+                more.filter(|q| !out.iter().any(|o: &&Triplet| o.id == q.id)).take(missing).collect();
             out.extend(more);
         }
     }
@@ -176,13 +140,7 @@ fn ask(
     silent: bool,
     context: &Context,
 ) -> Result<Question, Failure> {
-    let path_of = |name: &str| {
-        benchmark
-            .gallery
-            .iter()
-            .find(|g| g.name == name)
-            .map(|g| benchmark.path_of(g))
-    };
+    let path_of = |name: &str| benchmark.gallery.iter().find(|g| g.name == name).map(|g| benchmark.path_of(g));
     let reference = path_of(&triplet.reference).unwrap_or_default();
     let mut right: HashSet<ItemId> = HashSet::new();
     for path in triplet.targets.iter().filter_map(|name| path_of(name)) {
@@ -192,32 +150,15 @@ fn ask(
     let query = Query::new(MediaRef::file(&reference), triplet.text.clone());
     let answer = search::find(engine, &query, HITS, &Limits::default())?;
     if !silent {
-        show(
-            engine, &reference, triplet, &answer, &is_right, rank, context,
-        )?;
+        show(engine, &reference, triplet, &answer, &is_right, rank, context)?;
     }
     let picture = match engine.library.known(&reference)? {
-        Some(known) => engine
-            .library
-            .item(known.id)?
-            .map(|item| answers::picture(&engine.library, &item)),
+        Some(known) => engine.library.item(known.id)?.map(|item| answers::picture(&engine.library, &item)),
         None => None,
     };
-    let picture =
-        picture.unwrap_or_else(|| answers::outsider(&query.reference, &Limits::default()));
-    let question = answers::question(
-        &engine.library,
-        picture,
-        &triplet.text,
-        None,
-        &answer.hits,
-        Some(&is_right),
-    );
-    Ok(Question {
-        kind: triplet.change.map(|c| c.to_string()),
-        found_at: rank,
-        ..question
-    })
+    let picture = picture.unwrap_or_else(|| answers::outsider(&query.reference, &Limits::default()));
+    let question = answers::question(&engine.library, picture, &triplet.text, None, &answer.hits, Some(&is_right));
+    Ok(Question { kind: triplet.change.map(|c| c.to_string()), found_at: rank, ..question })
 }
 
 fn show(
@@ -243,29 +184,16 @@ fn show(
         paint.dim(&kind)
     ))?;
     let env = |name: &str| std::env::var(name).ok();
-    if let Some(protocol) = terminal::detect(
-        context.settings.pictures(),
-        std::io::stdout().is_terminal(),
-        &env,
-    ) {
+    if let Some(protocol) = terminal::detect(context.settings.pictures(), std::io::stdout().is_terminal(), &env) {
         let columns = terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-        print(hits::row_of_pictures(
-            &engine.library,
-            &answer.hits,
-            protocol,
-            columns,
-        ))?;
+        print(hits::row_of_pictures(&engine.library, &answer.hits, protocol, columns))?;
     }
     print(hits::lines(&answer.hits, paint, is_right))
 }
 
 /// At which rank the first right answer to each question stands.
 fn ranks(report: &Report) -> HashMap<&str, usize> {
-    report
-        .ranks
-        .iter()
-        .filter_map(|r| Some((r.query.as_str(), r.rank?)))
-        .collect()
+    report.ranks.iter().filter_map(|r| Some((r.query.as_str(), r.rank?))).collect()
 }
 
 /// Recall per kind of question, method and depth.
@@ -273,20 +201,11 @@ fn marks_json(reports: &[(&str, Report)]) -> serde_json::Value {
     let mut out = serde_json::Map::new();
     for (name, report) in reports {
         let kinds = report.by_change.iter().map(|(kind, marks)| {
-            let recall: serde_json::Map<_, _> = marks
-                .recall
-                .iter()
-                .map(|r| (format!("R@{}", r.k), json!(r.mark)))
-                .collect();
-            (
-                kind.clone(),
-                json!({"questions": marks.queries, "recall": recall}),
-            )
+            let recall: serde_json::Map<_, _> =
+                marks.recall.iter().map(|r| (format!("R@{}", r.k), json!(r.mark))).collect();
+            (kind.clone(), json!({"questions": marks.queries, "recall": recall}))
         });
-        out.insert(
-            (*name).to_owned(),
-            kinds.collect::<serde_json::Map<_, _>>().into(),
-        );
+        out.insert((*name).to_owned(), kinds.collect::<serde_json::Map<_, _>>().into());
     }
     out.into()
 }
@@ -297,12 +216,7 @@ fn table(reports: &[(&str, Report)], context: &Context) -> String {
     let mut out = format!("\n{}\n", context.paint.bold(&table.caption));
     for group in &table.groups {
         let columns: String = table.columns.iter().map(|c| format!("{c:<20}")).collect();
-        out.push_str(&format!(
-            "\n{}\n",
-            context
-                .paint
-                .dim(format!("{:<24}{columns}", group.name).trim_end())
-        ));
+        out.push_str(&format!("\n{}\n", context.paint.dim(format!("{:<24}{columns}", group.name).trim_end())));
         for (method, cells) in &group.methods {
             let cells: String = cells
                 .iter()
@@ -313,11 +227,7 @@ fn table(reports: &[(&str, Report)], context: &Context) -> String {
                 .collect();
             let line = format!("{method:<24}{cells}");
             let line = line.trim_end();
-            out.push_str(&if method == SHOWN {
-                context.paint.bold(line)
-            } else {
-                line.to_owned()
-            });
+            out.push_str(&if method == SHOWN { context.paint.bold(line) } else { line.to_owned() });
             out.push('\n');
         }
     }
@@ -326,23 +236,13 @@ fn table(reports: &[(&str, Report)], context: &Context) -> String {
 
 fn marks_table(reports: &[(&str, Report)]) -> MarksTable {
     let mut groups = Vec::new();
-    let kinds = reports.first().map(|(_, r)| {
-        r.by_change
-            .iter()
-            .map(|(k, m)| (k.clone(), m.queries))
-            .collect::<Vec<_>>()
-    });
+    let kinds =
+        reports.first().map(|(_, r)| r.by_change.iter().map(|(k, m)| (k.clone(), m.queries)).collect::<Vec<_>>());
     for (kind, queries) in kinds.unwrap_or_default() {
         let methods = reports.iter().filter_map(|(name, report)| {
             let marks = report.by_change.get(&kind)?;
             let cells = KS.iter().filter_map(|k| marks.recall_at(*k));
-            let cells = cells
-                .map(|e| Interval {
-                    value: e.value,
-                    low: e.low,
-                    high: e.high,
-                })
-                .collect();
+            let cells = cells.map(|e| Interval { value: e.value, low: e.low, high: e.high }).collect();
             Some(((*name).to_owned(), cells))
         });
         groups.push(MarksGroup {
@@ -362,22 +262,10 @@ fn marks_table(reports: &[(&str, Report)]) -> MarksTable {
 }
 
 fn steps(library: &Path) -> Vec<Step> {
-    let step = |what: &str, command: String| Step {
-        what: what.to_owned(),
-        command,
-    };
+    let step = |what: &str, command: String| Step { what: what.to_owned(), command };
     vec![
-        step(
-            "Ask this library",
-            format!(
-                "likebut find '#1' \"in winter\" --library {}",
-                shown(library)
-            ),
-        ),
-        step(
-            "Put your own files into another",
-            "likebut add ~/Pictures ~/Movies".to_owned(),
-        ),
+        step("Ask this library", format!("likebut find '#1' \"in winter\" --library {}", shown(library))),
+        step("Put your own files into another", "likebut add ~/Pictures ~/Movies".to_owned()),
         step("See what this machine can do", "likebut doctor".to_owned()),
     ]
 }

@@ -48,11 +48,7 @@ fn markdown() -> String {
     for sub in commands(&command) {
         let name = sub.get_name();
         let help = sub.clone().term_width(100).render_help().to_string();
-        let _ = write!(
-            out,
-            "\n### likebut {name}\n\n```text\n{}\n```\n",
-            help.trim_end()
-        );
+        let _ = write!(out, "\n### likebut {name}\n\n```text\n{}\n```\n", help.trim_end());
     }
     out.push_str(
         "\n## Settings\n\nThe first place that has a value wins: flag, variable, `likebut.toml` in this folder or the \
@@ -60,19 +56,8 @@ fn markdown() -> String {
          | key | flag | variable | default | meaning |\n|---|---|---|---|---|\n",
     );
     for s in SETTINGS {
-        let default = if s.default.is_empty() {
-            "unset".to_owned()
-        } else {
-            format!("`{}`", s.default)
-        };
-        let _ = writeln!(
-            out,
-            "| `{}` | `--{}` | `{}` | {default} | {} |",
-            s.key,
-            s.flag(),
-            s.env(),
-            s.sentence
-        );
+        let default = if s.default.is_empty() { "unset".to_owned() } else { format!("`{}`", s.default) };
+        let _ = writeln!(out, "| `{}` | `--{}` | `{}` | {default} | {} |", s.key, s.flag(), s.env(), s.sentence);
     }
     out.push_str("\n## Exit codes\n\n| code | meaning |\n|---|---|\n");
     for (exit, sentence) in EXITS {
@@ -82,10 +67,7 @@ fn markdown() -> String {
 }
 
 fn commands(command: &clap::Command) -> Vec<&clap::Command> {
-    command
-        .get_subcommands()
-        .filter(|c| c.get_name() != "help")
-        .collect()
+    command.get_subcommands().filter(|c| c.get_name() != "help").collect()
 }
 
 #[cfg(test)]
@@ -106,9 +88,6 @@ mod tests {
     #[test]
     fn the_man_page_has_a_section_per_command() {
         let page = String::from_utf8(man().unwrap()).unwrap();
-        assert!(
-            page.contains(".SH \"LIKEBUT FIND\"") && page.contains("\\-\\-strength"),
-            "{page}"
-        );
+        assert!(page.contains(".SH \"LIKEBUT FIND\"") && page.contains("\\-\\-strength"), "{page}");
     }
 }

@@ -35,17 +35,10 @@ pub fn run(typed: &cli::Doctor, context: &Context) -> Result<Exit, Failure> {
     }
     let mut out = String::new();
     for f in &findings {
-        let mark = if f.ok {
-            context.paint.good("✔")
-        } else {
-            context.paint.notice("!")
-        };
+        let mark = if f.ok { context.paint.good("✔") } else { context.paint.notice("!") };
         out.push_str(&format!("{mark} {:<10} {}\n", f.name, printable(&f.found)));
         if let Some(meaning) = &f.meaning {
-            out.push_str(&format!(
-                "             {}\n",
-                context.paint.dim(&printable(meaning))
-            ));
+            out.push_str(&format!("             {}\n", context.paint.dim(&printable(meaning))));
         }
     }
     print(out)?;
@@ -54,17 +47,12 @@ pub fn run(typed: &cli::Doctor, context: &Context) -> Result<Exit, Failure> {
 
 fn version() -> Finding {
     let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
-    let build = if cfg!(debug_assertions) {
-        "debug build"
-    } else {
-        "release build"
-    };
+    let build = if cfg!(debug_assertions) { "debug build" } else { "release build" };
     Finding {
         name: "likebut",
         ok: true,
         found: format!("{} · {os} {arch} · {build}", env!("CARGO_PKG_VERSION")),
-        meaning: cfg!(debug_assertions)
-            .then(|| "a release build is several times faster".to_owned()),
+        meaning: cfg!(debug_assertions).then(|| "a release build is several times faster".to_owned()),
     }
 }
 
@@ -74,9 +62,7 @@ fn processor() -> Finding {
         name: "processor",
         ok: true,
         found: format!("{cores} cores for us · scans with {}", library::scan_path()),
-        meaning: std::env::var("LIKEBUT_CPU")
-            .ok()
-            .map(|v| format!("LIKEBUT_CPU={v} chose the scan")),
+        meaning: std::env::var("LIKEBUT_CPU").ok().map(|v| format!("LIKEBUT_CPU={v} chose the scan")),
     }
 }
 
@@ -84,14 +70,8 @@ fn processor() -> Finding {
 fn memory() -> Finding {
     let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let field = |name: &str| {
-        let line = info
-            .lines()
-            .find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim()
-            .strip_suffix(" kB")?
-            .parse::<u64>()
-            .ok()
-            .map(|kib| kib * 1024)
+        let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
     };
     match (field("MemTotal"), field("MemAvailable")) {
         (Some(total), Some(free)) => {
@@ -100,17 +80,10 @@ fn memory() -> Finding {
                 name: "memory",
                 ok,
                 found: format!("{} free of {}", bytes(free), bytes(total)),
-                meaning: (!ok).then(|| {
-                    "adding large files may not fit; --batch 4 --jobs 1 needs least".to_owned()
-                }),
+                meaning: (!ok).then(|| "adding large files may not fit; --batch 4 --jobs 1 needs least".to_owned()),
             }
         }
-        _ => Finding {
-            name: "memory",
-            ok: true,
-            found: "not known on this system".to_owned(),
-            meaning: None,
-        },
+        _ => Finding { name: "memory", ok: true, found: "not known on this system".to_owned(), meaning: None },
     }
 }
 
@@ -172,11 +145,6 @@ fn library(context: &Context) -> Finding {
             found: format!("none yet in {}", shown(&folder)),
             meaning: Some("likebut add FOLDER makes one".to_owned()),
         },
-        Err(e) => Finding {
-            name,
-            ok: false,
-            found: e.to_string(),
-            meaning: None,
-        },
+        Err(e) => Finding { name, ok: false, found: e.to_string(), meaning: None },
     }
 }

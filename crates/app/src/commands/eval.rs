@@ -13,10 +13,11 @@ use serde_json::json;
 use train::exam;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::commands::{Context, print, print_json, report};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
+use crate::paths::shown;
 use crate::progress::Progress;
 
 /// Puts the gallery into a library that is forgotten, asks everything of every method, prints the marks.
@@ -25,43 +26,33 @@ pub fn run(typed: &cli::Eval, context: &Context) -> Result<Exit, Failure> {
         true => METHODS.iter().map(|m| m.name).collect(),
         false => typed.methods.iter().map(String::as_str).collect(),
     };
-    names
-        .iter()
-        .try_for_each(|name| models::known(name).map(drop))?;
+    names.iter().try_for_each(|name| models::known(name).map(drop))?;
     let split = match typed.split {
         cli::Part::Train => Split::Train,
         cli::Part::Val => Split::Val,
         cli::Part::Test => Split::Test,
     };
-    let if_missing = if typed.leave_out_missing {
-        IfMissing::LeaveOut
-    } else {
-        IfMissing::Refuse
-    };
-    let set = typed
-        .set
-        .canonicalize()
-        .unwrap_or_else(|_| typed.set.clone());
+    let if_missing = if typed.leave_out_missing { IfMissing::LeaveOut } else { IfMissing::Refuse };
+    let set = typed.set.canonicalize().unwrap_or_else(|_| typed.set.clone());
     let benchmark = open(&set, split, if_missing)?;
     let model = models::open(&context.settings)?;
-    let Some((_, reports)) = marks(&names, &model, Library::in_memory()?, &benchmark, context)?
-    else {
+    let Some((_, reports)) = marks(&names, &model, Library::in_memory()?, &benchmark, context)? else {
         context.say("stopped; nothing was marked");
         return Ok(Exit::Interrupted);
     };
+    if let Some(file) = &typed.report {
+        let args: Vec<String> = std::env::args().skip(1).collect();
+        let again = format!("likebut {}", args.join(" "));
+        std::fs::write(file, report::markdown(&reports, &model.manifest, &[again]))
+            .map_err(|e| Failure::from(e).about(format!("cannot write the report {}", shown(file))))?;
+        context.say(format!("wrote {}", shown(file)));
+    }
     if typed.json {
         let reports: serde_json::Map<_, _> = reports
             .iter()
-            .map(|(name, report)| {
-                (
-                    (*name).to_owned(),
-                    serde_json::to_value(report).unwrap_or_default(),
-                )
-            })
+            .map(|(name, report)| ((*name).to_owned(), serde_json::to_value(report).unwrap_or_default()))
             .collect();
-        print_json(
-            json!({"model": model.manifest.name, "weights": model.manifest.weights, "reports": reports}),
-        )?;
+        print_json(json!({"model": model.manifest.name, "weights": model.manifest.weights, "reports": reports}))?;
         return Ok(Exit::Ok);
     }
     for (name, report) in &reports {
@@ -70,10 +61,15 @@ pub fn run(typed: &cli::Eval, context: &Context) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// One part of a set in our format.
+/// One part of a set in our format. Depths that its gallery does not have are not marked: the
+/// recall at 50 of 26 items would say nothing.
 pub fn open(set: &Path, split: Split, if_missing: IfMissing) -> Result<Benchmark, Failure> {
-    load(set, split, Protocol::default(), if_missing)
-        .map_err(|e| Failure::from(e).hint("to draw a set: likebut scenes FOLDER"))
+    let mut benchmark = load(set, split, Protocol::default(), if_missing)
+        .map_err(|e| Failure::from(e).hint("to draw a set: likebut scenes FOLDER"))?;
+    let deepest = benchmark.gallery.len().saturating_sub(1);
+    benchmark.protocol.ks.retain(|k| *k <= deepest);
+    benchmark.protocol.map_ks.retain(|k| *k <= deepest);
+    Ok(benchmark)
 }
 
 /// Marks every method; the library comes back with the gallery in it. `None` if it was stopped.

@@ -25,11 +25,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     models::known(context.settings.method())?;
     let words = words(&typed.words)?;
     let id = item_id(&typed.reference)?;
-    let outside = if id.is_none() {
-        Some(reference(&typed.reference)?)
-    } else {
-        None
-    };
+    let outside = if id.is_none() { Some(reference(&typed.reference)?) } else { None };
     let mut query = Query {
         reference: outside.unwrap_or_else(|| MediaRef::file("")),
         words,
@@ -50,32 +46,20 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     }
     if library.is_empty()? {
         context.say("the library is empty; put something in: likebut add FOLDER");
-        return Ok(if typed.fail_on_none {
-            Exit::NoMatch
-        } else {
-            Exit::Ok
-        });
+        return Ok(if typed.fail_on_none { Exit::NoMatch } else { Exit::Ok });
     }
-    let engine = models::engine(&context.settings, library)?;
-    let limits = Limits {
-        max_pixels: context.settings.max_pixels(),
-        ..Limits::default()
-    };
+    let engine = models::asking(&context.settings, library)?;
+    let limits = Limits { max_pixels: context.settings.max_pixels(), ..Limits::default() };
     let answer = search::find(&engine, &query, context.settings.limit(), &limits)?;
 
     if let Some(file) = &typed.page {
         let page = page(&engine.library, &query, &answer, &limits);
-        std::fs::write(file, page.render()).map_err(|e| {
-            Failure::from(e).about(format!("cannot write the page {}", file.display()))
-        })?;
+        std::fs::write(file, page.render())
+            .map_err(|e| Failure::from(e).about(format!("cannot write the page {}", file.display())))?;
         context.say(format!("wrote {}", shown(file)));
     }
     show(typed, context, &engine.library, &query, &answer)?;
-    Ok(if answer.hits.is_empty() && typed.fail_on_none {
-        Exit::NoMatch
-    } else {
-        Exit::Ok
-    })
+    Ok(if answer.hits.is_empty() && typed.fail_on_none { Exit::NoMatch } else { Exit::Ok })
 }
 
 /// The words as typed, or as they come from standard input.
@@ -84,9 +68,7 @@ fn words(typed: &str) -> Result<String, Failure> {
         return Ok(typed.to_owned());
     }
     let mut bytes = Vec::new();
-    std::io::stdin()
-        .take(MAX_WORDS_BYTES as u64 + 1)
-        .read_to_end(&mut bytes)?;
+    std::io::stdin().take(MAX_WORDS_BYTES as u64 + 1).read_to_end(&mut bytes)?;
     if bytes.len() > MAX_WORDS_BYTES {
         return Err(Failure::usage(format!(
             "the words on standard input are more than {MAX_WORDS_BYTES} bytes long; say it in a sentence"
@@ -105,21 +87,16 @@ fn reference(typed: &str) -> Result<MediaRef, Failure> {
         media = MediaRef::file(typed);
     }
     match std::fs::metadata(&media.path) {
-        Ok(meta) if meta.is_dir() => Err(Failure::usage(format!(
-            "the reference {typed} is a folder; name one picture or clip"
-        ))
-        .hint(format!(
-            "to put the whole folder into the library: likebut add {typed}"
-        ))),
+        Ok(meta) if meta.is_dir() => {
+            Err(Failure::usage(format!("the reference {typed} is a folder; name one picture or clip"))
+                .hint(format!("to put the whole folder into the library: likebut add {typed}")))
+        }
         Ok(_) => Ok(media),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Err(Failure::usage(format!(
-            "there is no file {}",
-            media.path.display()
-        ))
-        .hint("the reference comes first, then the words: likebut find sofa.jpg \"in blue\"")),
-        Err(e) => Err(Failure::usage(format!(
-            "the reference {typed} cannot be read: {e}"
-        ))),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+            Err(Failure::usage(format!("there is no file {}", media.path.display()))
+                .hint("the reference comes first, then the words: likebut find sofa.jpg \"in blue\""))
+        }
+        Err(e) => Err(Failure::usage(format!("the reference {typed} cannot be read: {e}"))),
     }
 }
 
@@ -130,17 +107,10 @@ fn show(
     query: &Query,
     answer: &Answer,
 ) -> Result<(), Failure> {
-    let hits = || {
-        answer
-            .hits
-            .iter()
-            .enumerate()
-            .map(|(i, found)| hits::json(i + 1, found))
-    };
+    let hits = || answer.hits.iter().enumerate().map(|(i, found)| hits::json(i + 1, found));
     let millis = |d: std::time::Duration| (d.as_secs_f64() * 1e4).round() / 10.0;
     if typed.format.paths0 {
-        let path =
-            |found: &search::Found| [hits::path_bytes(&found.item.media.path), vec![0]].concat();
+        let path = |found: &search::Found| [hits::path_bytes(&found.item.media.path), vec![0]].concat();
         return print(answer.hits.iter().flat_map(path).collect::<Vec<u8>>());
     }
     if typed.format.jsonl {
@@ -161,16 +131,9 @@ fn show(
     }
     let env = |name: &str| std::env::var(name).ok();
     let stdout = std::io::stdout();
-    if let Some(protocol) =
-        terminal::detect(context.settings.pictures(), stdout.is_terminal(), &env)
-    {
+    if let Some(protocol) = terminal::detect(context.settings.pictures(), stdout.is_terminal(), &env) {
         let columns = terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-        print(hits::row_of_pictures(
-            library,
-            &answer.hits,
-            protocol,
-            columns,
-        ))?;
+        print(hits::row_of_pictures(library, &answer.hits, protocol, columns))?;
     }
     print(hits::lines(&answer.hits, &context.paint, &|_| false))?;
     let took = answer.decode + answer.encode + answer.search;
@@ -191,32 +154,15 @@ fn show(
 
 fn page(library: &Library, query: &Query, answer: &Answer, limits: &Limits) -> PageModel {
     let reference = answers::outsider(&query.reference, limits);
-    let question = answers::question(
-        library,
-        reference,
-        &query.words,
-        query.not.as_deref(),
-        &answer.hits,
-        None,
-    );
+    let question = answers::question(library, reference, &query.words, query.not.as_deref(), &answer.hits, None);
     PageModel {
         title: "Like this, but …".to_owned(),
-        lead: format!(
-            "The best {} of {} items.",
-            answer.hits.len(),
-            thousands(answer.of as u64)
-        ),
+        lead: format!("The best {} of {} items.", answer.hits.len(), thousands(answer.of as u64)),
         marks: None,
         questions: vec![question],
         next: vec![
-            Step {
-                what: "Go on from an answer".to_owned(),
-                command: "likebut find '#ID' \"…\"".to_owned(),
-            },
-            Step {
-                what: "Change less, or more".to_owned(),
-                command: "likebut find … --strength 0.3".to_owned(),
-            },
+            Step { what: "Go on from an answer".to_owned(), command: "likebut find '#ID' \"…\"".to_owned() },
+            Step { what: "Change less, or more".to_owned(), command: "likebut find … --strength 0.3".to_owned() },
         ],
         notes: vec![format!("likebut {}", env!("CARGO_PKG_VERSION"))],
     }

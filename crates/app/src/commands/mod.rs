@@ -9,6 +9,7 @@ mod doctor;
 mod eval;
 mod find;
 mod remove;
+pub mod report;
 mod scenes;
 mod status;
 mod train;

@@ -34,14 +34,8 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
         library.seal()?;
     }
     if typed.json {
-        let items: Vec<_> = meant
-            .items
-            .iter()
-            .map(|(id, path)| json!({"id": id, "path": path}))
-            .collect();
-        print_json(
-            json!({"dry_run": typed.dry_run, "removed": items, "forgotten_failures": meant.failures}),
-        )?;
+        let items: Vec<_> = meant.items.iter().map(|(id, path)| json!({"id": id, "path": path})).collect();
+        print_json(json!({"dry_run": typed.dry_run, "removed": items, "forgotten_failures": meant.failures}))?;
         return Ok(Exit::Ok);
     }
     let mut out = String::new();
@@ -49,10 +43,7 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
         out.push_str(&format!("{done}: #{id} {}\n", shown(path)));
     }
     for path in &meant.failures {
-        out.push_str(&format!(
-            "{done} the list of what was left out: {}\n",
-            shown(path)
-        ));
+        out.push_str(&format!("{done} the list of what was left out: {}\n", shown(path)));
     }
     print(out)?;
     context.say(format!("{} items {done}; no file was touched", ids.len()));
@@ -60,36 +51,25 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn meant(targets: &[String], library: &Library) -> Result<Meant, Failure> {
-    let mut out = Meant {
-        items: BTreeMap::new(),
-        failures: Vec::new(),
-    };
+    let mut out = Meant { items: BTreeMap::new(), failures: Vec::new() };
     let failures = library.failures()?;
     for target in targets {
         if let Some(id) = item_id(target)? {
             let Some(item) = library.item(id)? else {
-                return Err(
-                    Failure::usage(format!("the library holds no item {target}"))
-                        .hint("likebut find and likebut status say what is in it"),
-                );
+                return Err(Failure::usage(format!("the library holds no item {target}"))
+                    .hint("likebut find and likebut status say what is in it"));
             };
             out.items.insert(id, item.media.path);
             continue;
         }
         let path = place(Path::new(target));
         let below = library.under(&path)?;
-        let failed = failures
-            .iter()
-            .map(|f| &f.path)
-            .filter(|p| p.starts_with(&path));
+        let failed = failures.iter().map(|f| &f.path).filter(|p| p.starts_with(&path));
         let before = out.failures.len();
         out.failures.extend(failed.cloned());
         if below.is_empty() && out.failures.len() == before {
-            return Err(Failure::usage(format!(
-                "nothing in the library was added from {}",
-                shown(&path)
-            ))
-            .hint("nothing was removed"));
+            return Err(Failure::usage(format!("nothing in the library was added from {}", shown(&path)))
+                .hint("nothing was removed"));
         }
         out.items.extend(below);
     }

@@ -12,26 +12,15 @@ use crate::progress::{Progress, bytes, thousands};
 
 /// Draws the parts that were asked for.
 pub fn run(typed: &cli::Scenes, context: &Context) -> Result<Exit, Failure> {
-    let families = [
-        (Split::Test, typed.test),
-        (Split::Val, typed.val),
-        (Split::Train, typed.train),
-    ];
-    let splits: Vec<Split> = families
-        .iter()
-        .filter(|(_, n)| *n > 0)
-        .map(|(split, _)| *split)
-        .collect();
+    let families = [(Split::Test, typed.test), (Split::Val, typed.val), (Split::Train, typed.train)];
+    let splits: Vec<Split> = families.iter().filter(|(_, n)| *n > 0).map(|(split, _)| *split).collect();
     if splits.is_empty() {
-        return Err(Failure::usage("a world needs at least one family")
-            .hint("say how many: --test N, --val N, --train N"));
+        return Err(
+            Failure::usage("a world needs at least one family").hint("say how many: --test N, --val N, --train N")
+        );
     }
-    let world = World {
-        seed: typed.seed,
-        train: typed.train as usize,
-        val: typed.val as usize,
-        test: typed.test as usize,
-    };
+    let world =
+        World { seed: typed.seed, train: typed.train as usize, val: typed.val as usize, test: typed.test as usize };
     let report = write(&world, &typed.out, &splits, context)?;
     if typed.json {
         print_json(json!({
@@ -48,11 +37,7 @@ pub fn run(typed: &cli::Scenes, context: &Context) -> Result<Exit, Failure> {
             bytes(report.bytes),
             n(report.triplets)
         ))?;
-        context.say(format!(
-            "to mark the methods on it: likebut eval {} --split {}",
-            shown(&typed.out),
-            splits[0]
-        ));
+        context.say(format!("to mark the methods on it: likebut eval {} --split {}", shown(&typed.out), splits[0]));
     }
     Ok(Exit::Ok)
 }
@@ -65,13 +50,7 @@ pub fn write(
     context: &Context,
 ) -> Result<scenes::Report, Failure> {
     let set = scenes::build(world);
-    let total = set
-        .items
-        .iter()
-        .filter(|i| splits.contains(&i.split))
-        .count() as u64;
+    let total = set.items.iter().filter(|i| splits.contains(&i.split)).count() as u64;
     let mut progress = Progress::new("drawing", "scenes", total, context.quiet);
-    Ok(scenes::write(&set, folder, splits, &mut |done, _| {
-        progress.set(done as u64)
-    })?)
+    Ok(scenes::write(&set, folder, splits, &mut |done, _| progress.set(done as u64))?)
 }

@@ -22,10 +22,8 @@ pub fn run(typed: &cli::Status, context: &Context) -> Result<Exit, Failure> {
             .iter()
             .map(|s| json!({"space": s.space.to_string(), "model": s.space.model, "vectors": s.vectors}))
             .collect();
-        let failed: Vec<_> = failures
-            .iter()
-            .map(|f| json!({"path": f.path, "code": f.code, "reason": f.reason}))
-            .collect();
+        let failed: Vec<_> =
+            failures.iter().map(|f| json!({"path": f.path, "code": f.code, "reason": f.reason})).collect();
         print_json(json!({
             "library": context.settings.library(),
             "format": library::FORMAT_VERSION,
@@ -42,39 +40,21 @@ pub fn run(typed: &cli::Status, context: &Context) -> Result<Exit, Failure> {
     let mut out = String::new();
     let n = |n: usize| thousands(n as u64);
     // Writing to memory cannot fail.
-    let _ = writeln!(
-        out,
-        "library   {}  {}",
-        shown(&context.settings.library()),
-        paint.dim(&bytes(stats.database_bytes))
-    );
+    let _ =
+        writeln!(out, "library   {}  {}", shown(&context.settings.library()), paint.dim(&bytes(stats.database_bytes)));
     let _ = writeln!(
         out,
         "indexed   {}  {}",
         paint.bold(&n(stats.pictures + stats.clips)),
-        paint.dim(&format!(
-            "{} pictures, {} clips",
-            n(stats.pictures),
-            n(stats.clips)
-        ))
+        paint.dim(&format!("{} pictures, {} clips", n(stats.pictures), n(stats.clips)))
     );
     for space in &stats.spaces {
-        let _ = writeln!(
-            out,
-            "vectors   {}  {}",
-            n(space.vectors),
-            paint.dim(&space.space.to_string())
-        );
+        let _ = writeln!(out, "vectors   {}  {}", n(space.vectors), paint.dim(&space.space.to_string()));
     }
     let _ = writeln!(out, "left out  {}", n(failures.len()));
     if typed.failed {
         for failure in &failures {
-            let _ = writeln!(
-                out,
-                "  {}: {}",
-                shown(&failure.path),
-                crate::paint::printable(&failure.reason)
-            );
+            let _ = writeln!(out, "  {}: {}", shown(&failure.path), crate::paint::printable(&failure.reason));
         }
     } else if !failures.is_empty() {
         context.say("why: likebut status --failed");

@@ -14,34 +14,19 @@ use crate::progress::Progress;
 /// Trains, and says where the model lies.
 pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     let recipe = Recipe::open(&typed.recipe)?;
-    std::fs::create_dir_all(&typed.out).map_err(|e| {
-        Failure::from(e).about(format!("cannot make the folder {}", typed.out.display()))
-    })?;
+    std::fs::create_dir_all(&typed.out)
+        .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", typed.out.display())))?;
     let (until, model) = match typed.until {
         cli::Until::Pretrain => (Stage::Pretrain, typed.out.join("pretrained")),
         cli::Until::Imagine => (Stage::Imagine, typed.out.join("model")),
     };
-    let run = Run {
-        dir: &typed.out,
-        until,
-        checkpoint_every: typed.checkpoint_every,
-        validate_every: typed.validate_every,
-    };
+    let run =
+        Run { dir: &typed.out, until, checkpoint_every: typed.checkpoint_every, validate_every: typed.validate_every };
     let mut shown_stage: Option<(&'static str, Progress)> = None;
     let mut tell = |p: train::Progress| {
-        if shown_stage
-            .as_ref()
-            .is_none_or(|(stage, _)| *stage != p.stage)
-        {
-            let unit = if matches!(p.stage, "draw" | "encode") {
-                "scenes"
-            } else {
-                "steps"
-            };
-            shown_stage = Some((
-                p.stage,
-                Progress::new(p.stage, unit, p.total as u64, context.quiet),
-            ));
+        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
+            let unit = if matches!(p.stage, "draw" | "encode") { "scenes" } else { "steps" };
+            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
         }
         if let Some((_, progress)) = &mut shown_stage {
             progress.set_total(p.total as u64);

@@ -21,13 +21,7 @@ pub fn run(typed: &cli::Verify, context: &Context) -> Result<Exit, Failure> {
         .spaces
         .iter()
         .filter(|s| s.vectors != items)
-        .map(|s| {
-            format!(
-                "{} of {items} items have no vector of {}",
-                items.saturating_sub(s.vectors),
-                s.space.model
-            )
-        })
+        .map(|s| format!("{} of {items} items have no vector of {}", items.saturating_sub(s.vectors), s.space.model))
         .collect();
     let whole = report.is_ok() && without.is_empty();
     if typed.json {
@@ -54,11 +48,7 @@ pub fn run(typed: &cli::Verify, context: &Context) -> Result<Exit, Failure> {
         if missing.len() > 20 {
             out.push_str(&format!("gone: and {} more\n", n(missing.len() - 20)));
         }
-        let verdict = if whole {
-            context.paint.good("whole")
-        } else {
-            context.paint.bad("not whole")
-        };
+        let verdict = if whole { context.paint.good("whole") } else { context.paint.bad("not whole") };
         out.push_str(&format!(
             "{verdict}: {} indexed, {} left out, {} files no longer where they were\n",
             n(items),

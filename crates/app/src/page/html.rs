@@ -26,43 +26,20 @@ pub(super) fn marks(table: &MarksTable) -> String {
         "<section id=\"marks\" aria-labelledby=\"marks-h\"><h2 id=\"marks-h\">How often the right one comes</h2>\
          <div class=\"marks\" tabindex=\"0\" role=\"region\" aria-labelledby=\"marks-h\"><table>",
     );
-    let _ = write!(
-        out,
-        "<caption>{}</caption><thead><tr><th scope=\"col\">Method</th>",
-        escape(&table.caption)
-    );
+    let _ = write!(out, "<caption>{}</caption><thead><tr><th scope=\"col\">Method</th>", escape(&table.caption));
     for column in &table.columns {
         let _ = write!(out, "<th scope=\"col\">{}</th>", escape(column));
     }
-    let first = table
-        .columns
-        .first()
-        .map(String::as_str)
-        .unwrap_or_default();
-    let _ = write!(
-        out,
-        "<th scope=\"col\" class=\"spread\">{}, 0 to 100 %</th></tr></thead>",
-        escape(first)
-    );
+    let first = table.columns.first().map(String::as_str).unwrap_or_default();
+    let _ = write!(out, "<th scope=\"col\" class=\"spread\">{}, 0 to 100 %</th></tr></thead>", escape(first));
     for group in &table.groups {
         let columns = table.columns.len() + 2;
-        let _ = write!(
-            out,
-            "<tbody><tr><th scope=\"rowgroup\" colspan=\"{columns}\">{}</th></tr>",
-            escape(&group.name)
-        );
+        let _ =
+            write!(out, "<tbody><tr><th scope=\"rowgroup\" colspan=\"{columns}\">{}</th></tr>", escape(&group.name));
         let value = |cells: &[Interval]| cells.first().map_or(0.0, |c| c.value);
-        let best = group
-            .methods
-            .iter()
-            .map(|(_, cells)| value(cells))
-            .fold(0.0, f64::max);
+        let best = group.methods.iter().map(|(_, cells)| value(cells)).fold(0.0, f64::max);
         for (method, cells) in &group.methods {
-            let class = if value(cells) == best {
-                " class=\"best\""
-            } else {
-                ""
-            };
+            let class = if value(cells) == best { " class=\"best\"" } else { "" };
             let _ = write!(out, "<tr{class}><th scope=\"row\">{}</th>", escape(method));
             for Interval { value, low, high } in cells {
                 let [value, low, high] = [value, low, high].map(|x| x * 100.0);
@@ -120,10 +97,7 @@ pub(super) fn questions(questions: &[Question]) -> String {
         out.push_str("</div>");
     }
     out.push_str("</div><p id=\"shown\" class=\"eyebrow\" role=\"status\"></p>");
-    questions
-        .iter()
-        .enumerate()
-        .for_each(|(i, q)| question(&mut out, i + 1, q, is_marked(q)));
+    questions.iter().enumerate().for_each(|(i, q)| question(&mut out, i + 1, q, is_marked(q)));
     out + "</section>"
 }
 
@@ -154,44 +128,26 @@ fn question(out: &mut String, number: usize, q: &Question, is_marked: bool) {
             let _ = write!(out, "<span class=\"pill good\">right one at {rank}</span>");
         }
         Some(rank) => {
-            let _ = write!(
-                out,
-                "<span class=\"pill miss\">missed: right one at {rank}</span>"
-            );
+            let _ = write!(out, "<span class=\"pill miss\">missed: right one at {rank}</span>");
         }
         None if is_marked && !shown => out.push_str("<span class=\"pill miss\">missed</span>"),
         None => {}
     }
-    let _ = write!(
-        out,
-        "</div><h3 class=\"words\" id=\"q{number}\"><i>but</i> {}",
-        escape(&q.words)
-    );
+    let _ = write!(out, "</div><h3 class=\"words\" id=\"q{number}\"><i>but</i> {}", escape(&q.words));
     if let Some(not) = &q.not {
         let _ = write!(out, " <i>and not</i> <s>{}</s>", escape(not));
     }
     out.push_str("</h3><ol class=\"hits\">");
     let best = q.hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
-    q.hits
-        .iter()
-        .enumerate()
-        .for_each(|(i, answer)| hit(out, i + 1, answer, best));
+    q.hits.iter().enumerate().for_each(|(i, answer)| hit(out, i + 1, answer, best));
     out.push_str("</ol></div></article>");
 }
 
 fn hit(out: &mut String, rank: usize, answer: &Answer, best: f32) {
-    let width = if best > 0.0 {
-        (answer.score / best).clamp(0.0, 1.0) * 100.0
-    } else {
-        0.0
-    };
+    let width = if best > 0.0 { (answer.score / best).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
     let right = answer.right == Some(true);
     let class = if right { "hit right" } else { "hit" };
-    let mark = if right {
-        "<span class=\"mark\">✓ right</span>"
-    } else {
-        ""
-    };
+    let mark = if right { "<span class=\"mark\">✓ right</span>" } else { "" };
     let _ = write!(
         out,
         "<li class=\"{class}\"><figure><span class=\"rank\">{rank}</span>{}\
@@ -207,18 +163,14 @@ fn hit(out: &mut String, rank: usize, answer: &Answer, best: f32) {
 
 /// A picture, or a clip that the script plays; without the script it has the browser's controls.
 fn media(picture: &Picture) -> String {
-    let Picture {
-        bytes, mime, alt, ..
-    } = picture;
+    let Picture { bytes, mime, alt, .. } = picture;
     let (data, alt) = (base64(bytes), escape(alt));
     match mime.starts_with("video/") {
         true => format!(
             "<video class=\"media\" src=\"data:{mime};base64,{data}\" aria-label=\"{alt}\" \
              muted loop playsinline controls preload=\"auto\"></video>"
         ),
-        false => format!(
-            "<img class=\"media\" src=\"data:{mime};base64,{data}\" alt=\"{alt}\" decoding=\"async\">"
-        ),
+        false => format!("<img class=\"media\" src=\"data:{mime};base64,{data}\" alt=\"{alt}\" decoding=\"async\">"),
     }
 }
 
@@ -228,13 +180,7 @@ pub(super) fn next(steps: &[Step]) -> String {
     }
     let items: String = steps
         .iter()
-        .map(|step| {
-            format!(
-                "<li>{}<code>{}</code></li>",
-                escape(&step.what),
-                escape(&step.command)
-            )
-        })
+        .map(|step| format!("<li>{}<code>{}</code></li>", escape(&step.what), escape(&step.command)))
         .collect();
     format!(
         "<section id=\"next\" aria-labelledby=\"next-h\"><h2 id=\"next-h\">How to go on</h2><ul class=\"steps\">{items}</ul></section>"

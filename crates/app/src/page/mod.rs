@@ -116,12 +116,7 @@ pub struct Step {
 impl PageModel {
     /// The page as HTML.
     pub fn render(&self) -> String {
-        let hash = |text: &str| {
-            format!(
-                "'sha256-{}'",
-                base64(&domain::Digest::of(text.as_bytes()).0)
-            )
-        };
+        let hash = |text: &str| format!("'sha256-{}'", base64(&domain::Digest::of(text.as_bytes()).0));
         let mut nav = String::new();
         for (there, id, name) in [
             (self.marks.is_some(), "marks", "Marks"),
@@ -132,11 +127,7 @@ impl PageModel {
                 nav.push_str(&format!("<a href=\"#{id}\">{name}</a>"));
             }
         }
-        let notes: String = self
-            .notes
-            .iter()
-            .map(|note| format!("<li>{}</li>", escape(note)))
-            .collect();
+        let notes: String = self.notes.iter().map(|note| format!("<li>{}</li>", escape(note))).collect();
         fill(&[
             ("style_hashes", &format!("{} {}", hash(TOKENS), hash(STYLE))),
             ("script_hash", &hash(SCRIPT)),
@@ -146,10 +137,7 @@ impl PageModel {
             ("title", &escape(&self.title)),
             ("lead", &escape(&self.lead)),
             ("nav", &nav),
-            (
-                "marks",
-                &self.marks.as_ref().map(html::marks).unwrap_or_default(),
-            ),
+            ("marks", &self.marks.as_ref().map(html::marks).unwrap_or_default()),
             ("questions", &html::questions(&self.questions)),
             ("next", &html::next(&self.next)),
             ("notes", &format!("<ul>{notes}</ul>")),
@@ -165,12 +153,7 @@ fn fill(values: &[(&str, &str)]) -> String {
     while let Some((before, after)) = rest.split_once("{{") {
         out.push_str(before);
         let (name, after) = after.split_once("}}").unwrap_or((after, ""));
-        out.push_str(
-            values
-                .iter()
-                .find(|(n, _)| *n == name)
-                .map_or("", |(_, value)| value),
-        );
+        out.push_str(values.iter().find(|(n, _)| *n == name).map_or("", |(_, value)| value));
         rest = after;
     }
     out + rest

@@ -18,24 +18,13 @@ fn picture(seed: u8) -> Picture {
 }
 
 fn model() -> PageModel {
-    let interval = |value: f64| Interval {
-        value,
-        low: value - 0.04,
-        high: value + 0.04,
-    };
+    let interval = |value: f64| Interval { value, low: value - 0.04, high: value + 0.04 };
     let group = |name: &str, by: f64| MarksGroup {
         name: name.to_owned(),
         methods: ["imagine", "sum", "words", "picture"]
             .iter()
             .enumerate()
-            .map(|(i, m)| {
-                (
-                    (*m).to_owned(),
-                    (0..3)
-                        .map(|k| interval(by - 0.17 * i as f64 + 0.07 * k as f64))
-                        .collect(),
-                )
-            })
+            .map(|(i, m)| ((*m).to_owned(), (0..3).map(|k| interval(by - 0.17 * i as f64 + 0.07 * k as f64)).collect()))
             .collect(),
     };
     let question = |seed: u8, words: &str, kind: &str, right: usize| Question {
@@ -58,20 +47,14 @@ fn model() -> PageModel {
         marks: Some(MarksTable {
             caption: "Share of questions".to_owned(),
             columns: ["R@1", "R@5", "R@10"].map(str::to_owned).to_vec(),
-            groups: vec![
-                group("explicit · 500 questions", 0.72),
-                group("implied · 500 questions", 0.61),
-            ],
+            groups: vec![group("explicit · 500 questions", 0.72), group("implied · 500 questions", 0.61)],
         }),
         questions: vec![
             question(1, "make the ball red", "explicit", 1),
             question(2, "as a birthday party", "implied", 3),
             question(3, "at night, with a bonfire", "implied", 9),
         ],
-        next: vec![Step {
-            what: "Put your own files in".to_owned(),
-            command: "likebut add ~/Pictures".to_owned(),
-        }],
+        next: vec![Step { what: "Put your own files in".to_owned(), command: "likebut add ~/Pictures".to_owned() }],
         notes: vec!["The reference is left out of the ranking.".to_owned()],
     }
 }
@@ -79,38 +62,15 @@ fn model() -> PageModel {
 #[test]
 fn nothing_is_fetched_and_only_our_script_runs() {
     let page = model().render();
-    for outside in [
-        "http://",
-        "https://",
-        "@import",
-        "url(",
-        "<link",
-        " style=\"",
-        "onclick",
-    ] {
+    for outside in ["http://", "https://", "@import", "url(", "<link", " style=\"", "onclick"] {
         assert!(!page.contains(outside), "{outside}");
     }
-    for (open, close, directive) in [
-        ("<script>", "</script>", "script-src"),
-        ("<style>", "</style>", "style-src"),
-    ] {
+    for (open, close, directive) in [("<script>", "</script>", "script-src"), ("<style>", "</style>", "style-src")] {
         for piece in page.split(open).skip(1) {
             let body = piece.split_once(close).unwrap().0;
-            let hash = format!(
-                "'sha256-{}'",
-                base64(&domain::Digest::of(body.as_bytes()).0)
-            );
-            let allowed = page
-                .split_once(directive)
-                .unwrap()
-                .1
-                .split_once(';')
-                .unwrap()
-                .0;
-            assert!(
-                allowed.contains(&hash),
-                "{directive} does not allow what the page holds"
-            );
+            let hash = format!("'sha256-{}'", base64(&domain::Digest::of(body.as_bytes()).0));
+            let allowed = page.split_once(directive).unwrap().1.split_once(';').unwrap().0;
+            assert!(allowed.contains(&hash), "{directive} does not allow what the page holds");
         }
     }
 }
@@ -124,11 +84,7 @@ fn words_from_outside_stay_words() {
     model.notes = vec![evil.to_owned()];
     model.next[0].command = evil.to_owned();
     let q = &mut model.questions[0];
-    (q.words, q.not, q.kind) = (
-        evil.to_owned(),
-        Some(evil.to_owned()),
-        Some(evil.to_owned()),
-    );
+    (q.words, q.not, q.kind) = (evil.to_owned(), Some(evil.to_owned()), Some(evil.to_owned()));
     (q.reference.alt, q.reference.caption) = (evil.to_owned(), evil.to_owned());
     let marks = model.marks.as_mut().unwrap();
     (marks.caption, marks.columns[0]) = (evil.to_owned(), evil.to_owned());
@@ -136,31 +92,16 @@ fn words_from_outside_stay_words() {
     let page = model.render();
     assert_eq!(page.matches("<script>").count(), 1);
     assert!(!page.contains("alert('1')"));
-    assert_eq!(
-        page.matches("\"use strict\"").count(),
-        1,
-        "a hole in the words was filled"
-    );
+    assert_eq!(page.matches("\"use strict\"").count(), 1, "a hole in the words was filled");
 }
 
 #[test]
 fn every_picture_has_words_and_every_question_its_state() {
     let page = model().render();
-    assert_eq!(
-        page.matches("<img ").count(),
-        page.matches(" alt=\"a drawn scene").count()
-    );
+    assert_eq!(page.matches("<img ").count(), page.matches(" alt=\"a drawn scene").count());
     assert!(page.contains("right one at 1") && page.contains("missed: right one at 9"));
     assert_eq!(page.matches("✓ right").count(), 2);
-    for landmark in [
-        "<main",
-        "<header",
-        "<nav",
-        "<footer",
-        "lang=\"en\"",
-        "<h1>",
-        "class=\"skip\"",
-    ] {
+    for landmark in ["<main", "<header", "<nav", "<footer", "lang=\"en\"", "<h1>", "class=\"skip\""] {
         assert!(page.contains(landmark), "{landmark}");
     }
     assert!(!page.contains("{{"), "a hole was left");
@@ -177,27 +118,11 @@ fn a_clip_is_muted_and_can_be_stopped_without_the_script() {
     let mut model = model();
     model.questions[0].reference.mime = "video/mp4";
     let page = model.render();
-    let video = page
-        .split_once("<video ")
-        .unwrap()
-        .1
-        .split_once('>')
-        .unwrap()
-        .0;
-    for word in [
-        "muted",
-        "loop",
-        "playsinline",
-        "controls",
-        "data:video/mp4;base64,",
-        "aria-label=",
-    ] {
+    let video = page.split_once("<video ").unwrap().1.split_once('>').unwrap().0;
+    for word in ["muted", "loop", "playsinline", "controls", "data:video/mp4;base64,", "aria-label="] {
         assert!(video.contains(word), "{word}");
     }
-    assert!(
-        !video.contains("autoplay"),
-        "the script decides, since it knows who prefers stillness"
-    );
+    assert!(!video.contains("autoplay"), "the script decides, since it knows who prefers stillness");
 }
 
 /// Contrast as WCAG 2.2 defines it: at least 4.5 for text.
@@ -206,25 +131,16 @@ fn text_can_be_read_on_every_ground_in_both_themes() {
     let (light, dark) = TOKENS.split_once("@media").unwrap();
     for theme in [light, dark] {
         let luminance = |name: &str| {
-            let hex = theme
-                .split_once(&format!("{name}: #"))
-                .unwrap_or_else(|| panic!("{name}"))
-                .1;
+            let hex = theme.split_once(&format!("{name}: #")).unwrap_or_else(|| panic!("{name}")).1;
             let channel = |i: usize| {
                 let c = f64::from(u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()) / 255.0;
-                if c <= 0.04045 {
-                    c / 12.92
-                } else {
-                    ((c + 0.055) / 1.055).powf(2.4)
-                }
+                if c <= 0.04045 { c / 12.92 } else { ((c + 0.055) / 1.055).powf(2.4) }
             };
             0.2126 * channel(0) + 0.7152 * channel(1) + 0.0722 * channel(2)
         };
         let grounds = ["--paper", "--surface", "--well"];
         let texts = ["--ink", "--ink-soft", "--accent"];
-        let pairs = grounds
-            .iter()
-            .flat_map(|g| texts.iter().map(move |t| (*t, *g)));
+        let pairs = grounds.iter().flat_map(|g| texts.iter().map(move |t| (*t, *g)));
         for (text, ground) in pairs.chain([
             ("--good", "--good-wash"),
             ("--good", "--surface"),
@@ -240,14 +156,8 @@ fn text_can_be_read_on_every_ground_in_both_themes() {
 
 #[test]
 fn the_style_names_no_colour_of_its_own() {
-    for line in STYLE
-        .lines()
-        .filter(|l| !l.contains("scope") && l.contains(':'))
-    {
-        assert!(
-            !line.contains('#') && !line.contains("rgb(") && !line.contains("hsl("),
-            "{line}"
-        );
+    for line in STYLE.lines().filter(|l| !l.contains("scope") && l.contains(':')) {
+        assert!(!line.contains('#') && !line.contains("rgb(") && !line.contains("hsl("), "{line}");
     }
     let own = STYLE.len() + TOKENS.len() + SCRIPT.len() + INDEX.len();
     assert!(own < 40_000, "{own} bytes before any picture");

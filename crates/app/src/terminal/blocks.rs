@@ -14,11 +14,9 @@ pub(super) fn draw(picture: &Rgb, columns: usize, rows: usize, true_colour: bool
                 let (up, down) = pair;
                 // Writing to memory cannot fail.
                 let _ = match true_colour {
-                    true => write!(
-                        out,
-                        "\x1b[38;2;{};{};{};48;2;{};{};{}m",
-                        up[0], up[1], up[2], down[0], down[1], down[2]
-                    ),
+                    true => {
+                        write!(out, "\x1b[38;2;{};{};{};48;2;{};{};{}m", up[0], up[1], up[2], down[0], down[1], down[2])
+                    }
                     false => write!(out, "\x1b[38;5;{};48;5;{}m", of_256(up), of_256(down)),
                 };
                 last = Some(pair);
@@ -34,11 +32,7 @@ pub(super) fn draw(picture: &Rgb, columns: usize, rows: usize, true_colour: bool
 fn of_256(rgb: [u8; 3]) -> u8 {
     const LEVELS: [u8; 6] = [0, 95, 135, 175, 215, 255];
     let near = |v: u8| (0..6).min_by_key(|i| LEVELS[*i].abs_diff(v)).unwrap_or(0);
-    let far = |a: [u8; 3]| {
-        (0..3)
-            .map(|c| u32::from(a[c].abs_diff(rgb[c])).pow(2))
-            .sum::<u32>()
-    };
+    let far = |a: [u8; 3]| (0..3).map(|c| u32::from(a[c].abs_diff(rgb[c])).pow(2)).sum::<u32>();
     let [r, g, b] = rgb.map(near);
     let mean = (rgb.iter().map(|v| u32::from(*v)).sum::<u32>() / 3).clamp(8, 238);
     let grey = ((mean - 8 + 5) / 10).min(23) as u8;
@@ -54,11 +48,7 @@ mod tests {
 
     #[test]
     fn two_pixels_in_a_cell_and_a_colour_said_once() {
-        let picture = Rgb {
-            width: 2,
-            height: 2,
-            bytes: [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]].concat(),
-        };
+        let picture = Rgb { width: 2, height: 2, bytes: [[255, 0, 0], [255, 0, 0], [0, 0, 255], [0, 0, 255]].concat() };
         let text = String::from_utf8(draw(&picture, 2, 1, true)).unwrap();
         assert_eq!(text, "\x1b[38;2;255;0;0;48;2;0;0;255m▀▀\x1b[0m\n");
         let text = String::from_utf8(draw(&picture, 2, 1, false)).unwrap();

@@ -6,11 +6,9 @@ use super::{Rgb, base64};
 
 pub(super) fn draw(picture: &Rgb, columns: usize, rows: usize) -> Vec<u8> {
     let file = png_from(picture);
-    let mut out = format!(
-        "\x1b]1337;File=inline=1;size={};width={columns};height={rows};preserveAspectRatio=0:",
-        file.len()
-    )
-    .into_bytes();
+    let mut out =
+        format!("\x1b]1337;File=inline=1;size={};width={columns};height={rows};preserveAspectRatio=0:", file.len())
+            .into_bytes();
     out.extend_from_slice(base64(&file).as_bytes());
     out.extend_from_slice(b"\x07\n");
     out
@@ -64,9 +62,7 @@ fn adler32(bytes: &[u8]) -> u32 {
 /// The checksum of the PNG specification, bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     !bytes.iter().fold(u32::MAX, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
-            crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 }
-        })
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| crc >> 1 ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 })
     })
 }
 
@@ -83,24 +79,13 @@ mod tests {
 
     #[test]
     fn the_file_inside_holds_the_pixels() {
-        let picture = Rgb {
-            width: 300,
-            height: 90,
-            bytes: (0..300 * 90 * 3).map(|i| (i / 3) as u8).collect(),
-        };
+        let picture = Rgb { width: 300, height: 90, bytes: (0..300 * 90 * 3).map(|i| (i / 3) as u8).collect() };
         let text = String::from_utf8(draw(&picture, 30, 9)).unwrap();
-        let (head, data) = text
-            .strip_suffix("\x07\n")
-            .unwrap()
-            .split_once(':')
-            .unwrap();
+        let (head, data) = text.strip_suffix("\x07\n").unwrap().split_once(':').unwrap();
         let file = super::super::base64::decode(data);
         assert_eq!(
             head,
-            format!(
-                "\x1b]1337;File=inline=1;size={};width=30;height=9;preserveAspectRatio=0",
-                file.len()
-            )
+            format!("\x1b]1337;File=inline=1;size={};width=30;height=9;preserveAspectRatio=0", file.len())
         );
         assert_eq!(&file[..8], b"\x89PNG\r\n\x1a\n");
         assert_eq!(&file[16..24], [0, 0, 1, 44, 0, 0, 0, 90]);

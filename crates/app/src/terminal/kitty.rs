@@ -16,10 +16,7 @@ pub(super) fn draw(picture: &Rgb, columns: usize, rows: usize) -> Vec<u8> {
         // a=T: send and show; f=24: RGB; q=2: the terminal answers nothing, or its answer would be
         // typed into the shell; C=1: leave the cursor, we move it ourselves.
         let keys = match i {
-            0 => format!(
-                "a=T,f=24,s={},v={},c={columns},r={rows},q=2,C=1,m={more}",
-                picture.width, picture.height
-            ),
+            0 => format!("a=T,f=24,s={},v={},c={columns},r={rows},q=2,C=1,m={more}", picture.width, picture.height),
             _ => format!("m={more}"),
         };
         out.extend_from_slice(b"\x1b_G");
@@ -39,40 +36,18 @@ mod tests {
 
     #[test]
     fn a_small_picture_byte_for_byte() {
-        let picture = Rgb {
-            width: 1,
-            height: 1,
-            bytes: vec![b'f', b'o', b'o'],
-        };
-        assert_eq!(
-            draw(&picture, 2, 1),
-            b"\x1b_Ga=T,f=24,s=1,v=1,c=2,r=1,q=2,C=1,m=0;Zm9v\x1b\\\n"
-        );
+        let picture = Rgb { width: 1, height: 1, bytes: vec![b'f', b'o', b'o'] };
+        assert_eq!(draw(&picture, 2, 1), b"\x1b_Ga=T,f=24,s=1,v=1,c=2,r=1,q=2,C=1,m=0;Zm9v\x1b\\\n");
     }
 
     #[test]
     fn a_large_one_in_pieces_that_join_again() {
-        let picture = Rgb {
-            width: 64,
-            height: 40,
-            bytes: (0..64 * 40 * 3).map(|i| (i * 7) as u8).collect(),
-        };
+        let picture = Rgb { width: 64, height: 40, bytes: (0..64 * 40 * 3).map(|i| (i * 7) as u8).collect() };
         let text = String::from_utf8(draw(&picture, 8, 3)).unwrap();
-        let pieces: Vec<&str> = text
-            .split("\x1b\\")
-            .filter_map(|p| p.strip_prefix("\x1b_G")?.split_once(';'))
-            .map(|p| p.1)
-            .collect();
-        assert!(
-            pieces.len() > 1
-                && pieces
-                    .iter()
-                    .all(|p| p.len() <= 4096 && p.len().is_multiple_of(4))
-        );
-        assert_eq!(
-            super::super::base64::decode(&pieces.concat()),
-            picture.bytes
-        );
+        let pieces: Vec<&str> =
+            text.split("\x1b\\").filter_map(|p| p.strip_prefix("\x1b_G")?.split_once(';')).map(|p| p.1).collect();
+        assert!(pieces.len() > 1 && pieces.iter().all(|p| p.len() <= 4096 && p.len().is_multiple_of(4)));
+        assert_eq!(super::super::base64::decode(&pieces.concat()), picture.bytes);
         assert_eq!(text.matches("m=1").count(), pieces.len() - 1);
     }
 }

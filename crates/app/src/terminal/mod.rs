@@ -47,11 +47,7 @@ pub struct Rgb {
 impl Rgb {
     /// A picture of one colour.
     pub fn filled(width: usize, height: usize, rgb: [u8; 3]) -> Self {
-        Self {
-            width,
-            height,
-            bytes: rgb.repeat(width * height),
-        }
+        Self { width, height, bytes: rgb.repeat(width * height) }
     }
 
     /// The pixel at column `x` and row `y`, which must lie inside.
@@ -90,11 +86,7 @@ impl Rgb {
 /// Which protocol this terminal understands, from what it says about itself in the environment.
 /// `wanted` is the setting `pictures`: `auto`, or one by name. `None` shows nothing; that is also
 /// the answer where stdout is no terminal, whatever is wanted: a file must not fill with pictures.
-pub fn detect(
-    wanted: &str,
-    is_terminal: bool,
-    env: &dyn Fn(&str) -> Option<String>,
-) -> Option<Protocol> {
+pub fn detect(wanted: &str, is_terminal: bool, env: &dyn Fn(&str) -> Option<String>) -> Option<Protocol> {
     let var = |name: &str| env(name).unwrap_or_default();
     let (term, program) = (var("TERM"), var("TERM_PROGRAM"));
     if !is_terminal || term == "dumb" {
@@ -112,26 +104,13 @@ pub fn detect(
         "none" => None,
         // A multiplexer swallows graphics unless taught otherwise, but keeps the outer terminal's
         // variables: only blocks are safe inside one.
-        _ if !var("TMUX").is_empty() || term.starts_with("screen") || term.starts_with("tmux") => {
-            Some(blocks)
-        }
+        _ if !var("TMUX").is_empty() || term.starts_with("screen") || term.starts_with("tmux") => Some(blocks),
         _ if !var("KITTY_WINDOW_ID").is_empty() || term == "xterm-kitty" => Some(Protocol::Kitty),
-        _ if term == "xterm-ghostty"
-            || program == "ghostty"
-            || !var("KONSOLE_VERSION").is_empty() =>
-        {
+        _ if term == "xterm-ghostty" || program == "ghostty" || !var("KONSOLE_VERSION").is_empty() => {
             Some(Protocol::Kitty)
         }
-        _ if matches!(
-            program.as_str(),
-            "iTerm.app" | "WezTerm" | "vscode" | "mintty"
-        ) =>
-        {
-            Some(Protocol::Iterm)
-        }
-        _ if term.starts_with("foot") || term.starts_with("mlterm") || term.contains("sixel") => {
-            Some(Protocol::Sixel)
-        }
+        _ if matches!(program.as_str(), "iTerm.app" | "WezTerm" | "vscode" | "mintty") => Some(Protocol::Iterm),
+        _ if term.starts_with("foot") || term.starts_with("mlterm") || term.contains("sixel") => Some(Protocol::Sixel),
         // Colours were not wished for: then a block of colours is not either.
         _ if !var("NO_COLOR").is_empty() => None,
         _ => Some(blocks),
@@ -159,55 +138,23 @@ mod tests {
     use super::*;
 
     fn detected(wanted: &str, vars: &[(&str, &str)]) -> Option<Protocol> {
-        detect(wanted, true, &|name| {
-            vars.iter()
-                .find(|(n, _)| *n == name)
-                .map(|(_, v)| (*v).to_owned())
-        })
+        detect(wanted, true, &|name| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned()))
     }
 
     #[test]
     fn terminals_are_known_by_what_they_say() {
-        assert_eq!(
-            detected("auto", &[("KITTY_WINDOW_ID", "1")]),
-            Some(Protocol::Kitty)
-        );
-        assert_eq!(
-            detected("auto", &[("TERM", "xterm-ghostty")]),
-            Some(Protocol::Kitty)
-        );
-        assert_eq!(
-            detected("auto", &[("TERM_PROGRAM", "iTerm.app")]),
-            Some(Protocol::Iterm)
-        );
+        assert_eq!(detected("auto", &[("KITTY_WINDOW_ID", "1")]), Some(Protocol::Kitty));
+        assert_eq!(detected("auto", &[("TERM", "xterm-ghostty")]), Some(Protocol::Kitty));
+        assert_eq!(detected("auto", &[("TERM_PROGRAM", "iTerm.app")]), Some(Protocol::Iterm));
         assert_eq!(detected("auto", &[("TERM", "foot")]), Some(Protocol::Sixel));
-        assert_eq!(
-            detected("auto", &[("COLORTERM", "truecolor")]),
-            Some(Protocol::BlocksTrue)
-        );
-        assert_eq!(
-            detected("auto", &[("TERM", "xterm-256color")]),
-            Some(Protocol::Blocks256)
-        );
-        assert_eq!(
-            detected("auto", &[("KITTY_WINDOW_ID", "1"), ("TMUX", "/tmp/x")]),
-            Some(Protocol::Blocks256)
-        );
+        assert_eq!(detected("auto", &[("COLORTERM", "truecolor")]), Some(Protocol::BlocksTrue));
+        assert_eq!(detected("auto", &[("TERM", "xterm-256color")]), Some(Protocol::Blocks256));
+        assert_eq!(detected("auto", &[("KITTY_WINDOW_ID", "1"), ("TMUX", "/tmp/x")]), Some(Protocol::Blocks256));
         assert_eq!(detected("auto", &[("NO_COLOR", "1")]), None);
-        assert_eq!(
-            detected("sixel", &[("KITTY_WINDOW_ID", "1")]),
-            Some(Protocol::Sixel)
-        );
+        assert_eq!(detected("sixel", &[("KITTY_WINDOW_ID", "1")]), Some(Protocol::Sixel));
         assert_eq!(detected("none", &[("KITTY_WINDOW_ID", "1")]), None);
-        assert_eq!(
-            detected("auto", &[("TERM", "dumb"), ("KITTY_WINDOW_ID", "1")]),
-            None
-        );
-        assert_eq!(
-            detect("kitty", false, &|_| None),
-            None,
-            "a pipe gets no pictures"
-        );
+        assert_eq!(detected("auto", &[("TERM", "dumb"), ("KITTY_WINDOW_ID", "1")]), None);
+        assert_eq!(detect("kitty", false, &|_| None), None, "a pipe gets no pictures");
     }
 
     #[test]
@@ -215,24 +162,14 @@ mod tests {
         let flat = Rgb::filled(7, 5, [9, 99, 199]);
         assert_eq!(flat.resized(3, 2), Rgb::filled(3, 2, [9, 99, 199]));
         assert_eq!(flat.resized(20, 20), Rgb::filled(20, 20, [9, 99, 199]));
-        let two = Rgb {
-            width: 2,
-            height: 1,
-            bytes: vec![0, 0, 0, 100, 200, 250],
-        };
+        let two = Rgb { width: 2, height: 1, bytes: vec![0, 0, 0, 100, 200, 250] };
         assert_eq!(two.resized(1, 1).bytes, [50, 100, 125]);
         assert_eq!(two.resized(2, 1), two);
     }
 
     #[test]
     fn nothing_is_drawn_of_nothing() {
-        for p in [
-            Protocol::Kitty,
-            Protocol::Iterm,
-            Protocol::Sixel,
-            Protocol::BlocksTrue,
-            Protocol::Blocks256,
-        ] {
+        for p in [Protocol::Kitty, Protocol::Iterm, Protocol::Sixel, Protocol::BlocksTrue, Protocol::Blocks256] {
             assert!(draw(&Rgb::filled(0, 4, [0; 3]), 4, 4, p).is_empty());
             assert!(draw(&Rgb::filled(4, 4, [0; 3]), 0, 4, p).is_empty());
             assert!(!draw(&Rgb::filled(4, 4, [0; 3]), 4, 4, p).is_empty());

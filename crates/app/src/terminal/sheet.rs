@@ -11,10 +11,7 @@ pub fn contact_sheet(pictures: &[Rgb], tile: usize, gap: usize, ground: [u8; 3])
         let longest = picture.width.max(picture.height).max(1);
         let side = |n: usize| (n * tile / longest).max(1);
         let fitted = picture.resized(side(picture.width), side(picture.height));
-        let (x, y) = (
-            i * (tile + gap) + (tile - fitted.width) / 2,
-            (tile - fitted.height) / 2,
-        );
+        let (x, y) = (i * (tile + gap) + (tile - fitted.width) / 2, (tile - fitted.height) / 2);
         for (row, line) in fitted.bytes.chunks_exact(fitted.width * 3).enumerate() {
             let at = ((y + row) * width + x) * 3;
             sheet.bytes[at..at + line.len()].copy_from_slice(line);
@@ -29,10 +26,7 @@ mod tests {
 
     #[test]
     fn tiles_stand_where_they_should() {
-        let (wide, tall) = (
-            Rgb::filled(8, 4, [200, 0, 0]),
-            Rgb::filled(2, 4, [0, 200, 0]),
-        );
+        let (wide, tall) = (Rgb::filled(8, 4, [200, 0, 0]), Rgb::filled(2, 4, [0, 200, 0]));
         let sheet = contact_sheet(&[wide, tall], 4, 2, [7; 3]);
         assert_eq!((sheet.width, sheet.height), (10, 4));
         let column = |x| (0..4).map(|y| sheet.at(x, y)).collect::<Vec<_>>();

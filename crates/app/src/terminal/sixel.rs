@@ -13,9 +13,7 @@ const BAYER: [[usize; 4]; 4] = [[0, 8, 2, 10], [12, 4, 14, 6], [3, 11, 1, 9], [1
 pub(super) fn draw(picture: &Rgb) -> Vec<u8> {
     let Rgb { width, height, .. } = *picture;
     let mut out = format!("\x1bPq\"1;1;{width};{height}").into_bytes();
-    let cells: Vec<u8> = (0..width * height)
-        .map(|i| register(picture, i % width, i / width))
-        .collect();
+    let cells: Vec<u8> = (0..width * height).map(|i| register(picture, i % width, i / width)).collect();
 
     let mut used: Vec<u8> = cells.clone();
     used.sort_unstable();
@@ -30,9 +28,8 @@ pub(super) fn draw(picture: &Rgb) -> Vec<u8> {
         for colour in &used {
             let columns: Vec<u8> = (0..width)
                 .map(|x| {
-                    (0..6.min(height - band)).fold(0, |bits, dy| {
-                        bits | u8::from(cells[(band + dy) * width + x] == *colour) << dy
-                    })
+                    (0..6.min(height - band))
+                        .fold(0, |bits, dy| bits | u8::from(cells[(band + dy) * width + x] == *colour) << dy)
                 })
                 .collect();
             if columns.iter().any(|bits| *bits != 0) {
@@ -81,24 +78,15 @@ mod tests {
 
     /// A reader of the subset that we write.
     fn read(text: &str, width: usize, height: usize) -> Vec<[u8; 3]> {
-        let body = text
-            .split_once(&format!("{width};{height}"))
-            .unwrap()
-            .1
-            .trim_end_matches("\x1b\\\n");
+        let body = text.split_once(&format!("{width};{height}")).unwrap().1.trim_end_matches("\x1b\\\n");
         let mut palette = std::collections::HashMap::new();
         let mut pixels = vec![[0u8; 3]; width * height];
         let (mut x, mut band, mut colour, mut repeat) = (0, 0, 0, 1);
         let mut chars = body.chars().peekable();
         while let Some(c) = chars.next() {
             let mut numbers = || -> Vec<usize> {
-                let digits =
-                    std::iter::from_fn(|| chars.next_if(|c| *c == ';' || c.is_ascii_digit()));
-                digits
-                    .collect::<String>()
-                    .split(';')
-                    .filter_map(|n| n.parse().ok())
-                    .collect()
+                let digits = std::iter::from_fn(|| chars.next_if(|c| *c == ';' || c.is_ascii_digit()));
+                digits.collect::<String>().split(';').filter_map(|n| n.parse().ok()).collect()
             };
             match c {
                 '#' => match numbers()[..] {
@@ -130,30 +118,13 @@ mod tests {
     #[test]
     fn what_is_drawn_reads_back_as_nearly_the_same_picture() {
         let (width, height) = (40, 27);
-        let bytes = (0..width * height)
-            .flat_map(|i| [(i % width * 6) as u8, (i / width * 9) as u8, 128])
-            .collect();
-        let picture = Rgb {
-            width,
-            height,
-            bytes,
-        };
+        let bytes = (0..width * height).flat_map(|i| [(i % width * 6) as u8, (i / width * 9) as u8, 128]).collect();
+        let picture = Rgb { width, height, bytes };
         let back = read(&String::from_utf8(draw(&picture)).unwrap(), width, height);
         // Dithering is right in the mean, not in each pixel.
-        let shown = Rgb {
-            width,
-            height,
-            bytes: back.concat(),
-        }
-        .resized(10, 6);
+        let shown = Rgb { width, height, bytes: back.concat() }.resized(10, 6);
         let meant = picture.resized(10, 6);
-        let worst = shown
-            .bytes
-            .iter()
-            .zip(&meant.bytes)
-            .map(|(a, b)| a.abs_diff(*b))
-            .max()
-            .unwrap();
+        let worst = shown.bytes.iter().zip(&meant.bytes).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
         assert!(worst <= 16, "{worst}");
     }
 }

@@ -56,12 +56,8 @@ fn words_that_cannot_be_meant() {
 
     let piped = |words: &[u8]| {
         let mut command = home.command(&["find", "pictures/red.png", "-"]);
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
         // The binary stops reading early, on purpose: then writing fails.
         let _ = child.stdin.take().expect("a pipe").write_all(words);
         Run::of(child.wait_with_output().expect("it ends"))
@@ -115,7 +111,10 @@ fn files_that_cannot_be_read_are_left_out_with_their_reasons() {
     let run = home.run(&["add", "mixed", "--json"]);
     assert_eq!(run.code, Some(3), "{run:?}");
     let json = run.json();
-    assert_eq!((json["found"].clone(), json["indexed"].clone(), json["other_files"].clone()), (4.into(), 1.into(), 1.into()));
+    assert_eq!(
+        (json["found"].clone(), json["indexed"].clone(), json["other_files"].clone()),
+        (4.into(), 1.into(), 1.into())
+    );
     assert_eq!(json["failed"].as_array().map(Vec::len), Some(3));
     for reason in ["text.mp4: not a picture or a clip", "bomb.png: too large", "empty.jpg: "] {
         assert_eq!(run.err.matches(reason).count(), 1, "{reason}: {run:?}");

@@ -91,7 +91,8 @@ fn a_polite_kill_saves_what_is_done_and_says_how_to_go_on() {
     let home = Home::new();
     home.run(&["scenes", "world", "--test", "8"]).works();
     let mut command = home.command(&["add", "world", "--batch", "1"]);
-    let child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
+    let child =
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts");
     // As soon as the library is there, the adding has begun.
     let library = home.path(".local/share/likebut/library/library.db");
     while !library.exists() {

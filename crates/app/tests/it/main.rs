@@ -32,14 +32,8 @@ impl Home {
     /// The binary, in this home and with no other environment.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_likebut"));
-        command
-            .args(args)
-            .current_dir(self.0.path())
-            .env_clear()
-            .stdin(Stdio::null());
-        command
-            .env("HOME", self.0.path())
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+        command.args(args).current_dir(self.0.path()).env_clear().stdin(Stdio::null());
+        command.env("HOME", self.0.path()).env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command
     }
 
@@ -75,15 +69,9 @@ impl Run {
     #[track_caller]
     pub fn fails(&self, code: i32, says: &str) {
         assert_eq!(self.code, Some(code), "{self:?}");
-        assert!(
-            self.err.starts_with("error: ") && self.err.contains(says),
-            "{says}: {self:?}"
-        );
+        assert!(self.err.starts_with("error: ") && self.err.contains(says), "{says}: {self:?}");
         assert_eq!(self.err.matches("error: ").count(), 1, "{self:?}");
-        assert!(
-            !self.err.contains("has a bug") && !self.err.contains("panicked"),
-            "{self:?}"
-        );
+        assert!(!self.err.contains("has a bug") && !self.err.contains("panicked"), "{self:?}");
         assert_eq!(self.out, "", "what goes wrong goes to stderr: {self:?}");
     }
 
@@ -97,8 +85,7 @@ impl Run {
     /// Its output as JSON, of the version that we know.
     #[track_caller]
     pub fn json(&self) -> serde_json::Value {
-        let value: serde_json::Value =
-            serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"));
+        let value: serde_json::Value = serde_json::from_str(&self.out).unwrap_or_else(|e| panic!("{e}: {self:?}"));
         assert_eq!(value["likebut"], 1, "{self:?}");
         value
     }

@@ -44,19 +44,11 @@ pub enum IfMissing {
 ///
 /// A file that cannot be read, a line that is not in the format (with its number), a set that
 /// contradicts itself, and, unless told to go on, missing media.
-pub fn load(
-    root: &Path,
-    split: Split,
-    protocol: Protocol,
-    if_missing: IfMissing,
-) -> Result<Benchmark> {
+pub fn load(root: &Path, split: Split, protocol: Protocol, if_missing: IfMissing) -> Result<Benchmark> {
     let manifest = root.join(format!("gallery.{split}.jsonl"));
     let gallery = read_gallery(&manifest, Some(split))?;
     let queries = read_triplets(&root.join(format!("triplets.{split}.jsonl")), Some(split))?;
-    let set = root.file_name().map_or_else(
-        || root.display().to_string(),
-        |n| n.to_string_lossy().into_owned(),
-    );
+    let set = root.file_name().map_or_else(|| root.display().to_string(), |n| n.to_string_lossy().into_owned());
     let mut benchmark = Benchmark {
         name: format!("{set}/{split}"),
         gallery,
@@ -72,11 +64,7 @@ pub fn load(
         return Ok(benchmark);
     }
     match if_missing {
-        IfMissing::Refuse => Err(Error::Missing {
-            path: manifest,
-            of: benchmark.gallery.len(),
-            names: missing,
-        }),
+        IfMissing::Refuse => Err(Error::Missing { path: manifest, of: benchmark.gallery.len(), names: missing }),
         IfMissing::LeaveOut => {
             leave_out(&mut benchmark, missing);
             benchmark.check()?;
@@ -92,12 +80,7 @@ pub fn missing(benchmark: &Benchmark) -> Vec<String> {
         let file = MediaRef::parse(path).map_or_else(|_| PathBuf::from(path), |r| r.path);
         benchmark.root.join(path).is_file() || benchmark.root.join(file).is_file()
     };
-    benchmark
-        .gallery
-        .iter()
-        .filter(|g| !exists(&g.path))
-        .map(|g| g.name.clone())
-        .collect()
+    benchmark.gallery.iter().filter(|g| !exists(&g.path)).map(|g| g.name.clone()).collect()
 }
 
 fn leave_out(benchmark: &mut Benchmark, missing: Vec<String>) {
@@ -113,17 +96,12 @@ fn leave_out(benchmark: &mut Benchmark, missing: Vec<String>) {
             return false;
         }
         // Look-alikes are a fixed small group; with one gone, telling them apart is another task.
-        if q.subset.as_ref().is_some_and(|s| s.iter().any(is_gone))
-            || first != q.targets.first().cloned()
-        {
+        if q.subset.as_ref().is_some_and(|s| s.iter().any(is_gone)) || first != q.targets.first().cloned() {
             q.subset = None;
         }
         true
     });
-    benchmark.left_out = LeftOut {
-        gallery: missing,
-        queries: left_out,
-    };
+    benchmark.left_out = LeftOut { gallery: missing, queries: left_out };
 }
 
 /// Reads a gallery manifest. A line that says it belongs to a split other than `split` is refused.
@@ -148,23 +126,14 @@ pub fn read_triplets(path: &Path, split: Option<Split>) -> Result<Vec<Triplet>> 
             return Err("`id` is empty; rankings need an id to point at".to_owned());
         }
         if triplet.text.trim().is_empty() {
-            return Err(format!(
-                "`text` of {} is empty; say what should be different",
-                triplet.id
-            ));
+            return Err(format!("`text` of {} is empty; say what should be different", triplet.id));
         }
         if triplet.text.len() > domain::MAX_WORDS_BYTES {
             let (got, most) = (triplet.text.len(), domain::MAX_WORDS_BYTES);
-            return Err(format!(
-                "`text` of {} is {got} bytes long, at most {most} are read",
-                triplet.id
-            ));
+            return Err(format!("`text` of {} is {got} bytes long, at most {most} are read", triplet.id));
         }
         if triplet.targets.is_empty() {
-            return Err(format!(
-                "`targets` of {} is empty; give at least one right answer",
-                triplet.id
-            ));
+            return Err(format!("`targets` of {} is empty; give at least one right answer", triplet.id));
         }
         Ok(triplet)
     })
@@ -210,85 +179,54 @@ struct OneTriplet(#[serde(with = "TripletLine")] Triplet);
 
 /// A fault of serde's in our words: its line number is always 1, which would read as a second one.
 fn at_column(e: serde_json::Error) -> String {
-    e.to_string()
-        .replace(&format!(" at line {} column", e.line()), " at column")
+    e.to_string().replace(&format!(" at line {} column", e.line()), " at column")
 }
 
 fn check_split(said: Option<Split>, wanted: Option<Split>) -> std::result::Result<(), String> {
     match (said, wanted) {
-        (Some(said), Some(wanted)) if said != wanted => Err(format!(
-            "`split` is {said}, but this is the {wanted} file; splits share no item"
-        )),
+        (Some(said), Some(wanted)) if said != wanted => {
+            Err(format!("`split` is {said}, but this is the {wanted} file; splits share no item"))
+        }
         _ => Ok(()),
     }
 }
 
 /// A manifest from elsewhere must not reach into other folders.
 fn check_path(path: &str) -> std::result::Result<(), String> {
-    let inside = Path::new(path)
-        .components()
-        .all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+    let inside = Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     match inside && !path.is_empty() && !path.contains('\0') {
         true => Ok(()),
-        false => Err(format!(
-            "`path` {path:?} must lie inside the manifest's folder: a relative path without `..`"
-        )),
+        false => Err(format!("`path` {path:?} must lie inside the manifest's folder: a relative path without `..`")),
     }
 }
 
 /// Reads line by line, with limits, and puts file and line number to every fault.
-fn read_lines<T>(
-    path: &Path,
-    mut read: impl FnMut(&str) -> std::result::Result<T, String>,
-) -> Result<Vec<T>> {
-    let io = |source| Error::Io {
-        path: path.to_owned(),
-        source,
-    };
-    let fault = |line, fault: String| Error::Line {
-        path: path.to_owned(),
-        line,
-        fault,
-    };
+fn read_lines<T>(path: &Path, mut read: impl FnMut(&str) -> std::result::Result<T, String>) -> Result<Vec<T>> {
+    let io = |source| Error::Io { path: path.to_owned(), source };
+    let fault = |line, fault: String| Error::Line { path: path.to_owned(), line, fault };
     let mut reader = BufReader::new(File::open(path).map_err(io)?);
     let mut found = Vec::new();
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
-        let got = (&mut reader)
-            .take(MAX_LINE_BYTES as u64 + 1)
-            .read_until(b'\n', &mut bytes)
-            .map_err(io)?;
+        let got = (&mut reader).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes).map_err(io)?;
         if got == 0 {
             break;
         }
         if got > MAX_LINE_BYTES {
             return Err(fault(
                 line,
-                format!(
-                    "the line is longer than {MAX_LINE_BYTES} bytes; write one JSON object per line"
-                ),
+                format!("the line is longer than {MAX_LINE_BYTES} bytes; write one JSON object per line"),
             ));
         }
         if line > MAX_LINES {
-            return Err(fault(
-                line,
-                format!("more than {MAX_LINES} lines; split the set"),
-            ));
+            return Err(fault(line, format!("more than {MAX_LINES} lines; split the set")));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|_| {
-            fault(
-                line,
-                "not UTF-8 text; write one JSON object per line".to_owned(),
-            )
-        })?;
+        let text = std::str::from_utf8(&bytes)
+            .map_err(|_| fault(line, "not UTF-8 text; write one JSON object per line".to_owned()))?;
         let text = text.trim();
         // A byte-order mark, as some editors leave at the start.
-        let text = if line == 1 {
-            text.trim_start_matches('\u{feff}')
-        } else {
-            text
-        };
+        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
         if text.is_empty() {
             continue;
         }

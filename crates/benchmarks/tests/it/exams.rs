@@ -6,12 +6,7 @@ use domain::{Change, GalleryEntry, Triplet};
 use crate::Dice;
 
 fn item(name: &str) -> GalleryEntry {
-    GalleryEntry {
-        name: name.into(),
-        path: format!("{name}.png"),
-        caption: None,
-        split: None,
-    }
+    GalleryEntry { name: name.into(), path: format!("{name}.png"), caption: None, split: None }
 }
 
 fn ask(id: &str, reference: &str, targets: &[&str]) -> Triplet {
@@ -28,11 +23,7 @@ fn ask(id: &str, reference: &str, targets: &[&str]) -> Triplet {
 }
 
 fn small() -> Benchmark {
-    let protocol = Protocol {
-        ks: vec![1, 2],
-        map_ks: vec![2],
-        ..Protocol::default()
-    };
+    let protocol = Protocol { ks: vec![1, 2], map_ks: vec![2], ..Protocol::default() };
     Benchmark::new(
         "small",
         ["a", "b", "c", "d"].map(item).to_vec(),
@@ -52,35 +43,14 @@ fn refused<T: std::fmt::Debug>(got: Result<T, Error>, part: &str) {
 fn answer_sheets_that_cannot_be_marked_are_refused_with_the_reason() {
     let exam = small();
     let whole = ["a", "b", "c", "d"];
-    refused(
-        exam.mark(&[Ranking::new("q", whole)]),
-        "1 of 2 questions have no ranking, first r",
-    );
-    refused(
-        exam.mark(&[Ranking::new("z", whole)]),
-        "asks no such question",
-    );
-    refused(
-        exam.mark(&[Ranking::new("q", whole), Ranking::new("q", whole)]),
-        "already answered",
-    );
-    refused(
-        exam.mark(&[Ranking::new("q", ["a", "x"])]),
-        "x, which is not in the gallery",
-    );
-    refused(
-        exam.mark(&[Ranking::new("q", ["a", "b", "a"])]),
-        "names a twice",
-    );
+    refused(exam.mark(&[Ranking::new("q", whole)]), "1 of 2 questions have no ranking, first r");
+    refused(exam.mark(&[Ranking::new("z", whole)]), "asks no such question");
+    refused(exam.mark(&[Ranking::new("q", whole), Ranking::new("q", whole)]), "already answered");
+    refused(exam.mark(&[Ranking::new("q", ["a", "x"])]), "x, which is not in the gallery");
+    refused(exam.mark(&[Ranking::new("q", ["a", "b", "a"])]), "names a twice");
     refused(exam.mark(&[Ranking::new("q", ["a", "b"])]), "looks 2 deep");
-    refused(
-        rank_of(&[("a", f32::NAN)], &["a"], TieRule::Name),
-        "score of a is not a number",
-    );
-    refused(
-        exam.rank("q", &[("a", f32::NAN)]),
-        "score of a is not a number",
-    );
+    refused(rank_of(&[("a", f32::NAN)], &["a"], TieRule::Name), "score of a is not a number");
+    refused(exam.rank("q", &[("a", f32::NAN)]), "score of a is not a number");
     refused(exam.rank("z", &[]), "asks no such question");
 }
 
@@ -94,27 +64,12 @@ fn exams_that_contradict_themselves_are_refused_with_the_reason() {
     refused(with(&|e| e.gallery.push(item("a"))), "names a twice");
     refused(with(&|e| e.queries.clear()), "asks nothing");
     refused(with(&|e| e.queries[1].id = "q".into()), "same id");
-    refused(
-        with(&|e| e.queries[0].reference = "x".into()),
-        "reference x is not in the gallery",
-    );
+    refused(with(&|e| e.queries[0].reference = "x".into()), "reference x is not in the gallery");
     refused(with(&|e| e.queries[0].targets = vec![]), "no right answer");
-    refused(
-        with(&|e| e.queries[0].targets = vec!["x".into()]),
-        "names x, which is not",
-    );
-    refused(
-        with(&|e| e.queries[0].targets = vec!["b".into(), "b".into()]),
-        "names b twice",
-    );
-    refused(
-        with(&|e| e.queries[0].targets = vec!["a".into()]),
-        "leaves the reference out",
-    );
-    refused(
-        with(&|e| e.queries[0].subset = Some(vec!["c".into()])),
-        "not among its look-alikes",
-    );
+    refused(with(&|e| e.queries[0].targets = vec!["x".into()]), "names x, which is not");
+    refused(with(&|e| e.queries[0].targets = vec!["b".into(), "b".into()]), "names b twice");
+    refused(with(&|e| e.queries[0].targets = vec!["a".into()]), "leaves the reference out");
+    refused(with(&|e| e.queries[0].subset = Some(vec!["c".into()])), "not among its look-alikes");
     refused(with(&|e| e.protocol.ks = vec![0, 1]), "ranks count from 1");
     refused(with(&|e| e.protocol.ks = vec![5, 1]), "must rise");
     refused(with(&|e| e.protocol.ks = vec![]), "ks is empty");
@@ -122,12 +77,7 @@ fn exams_that_contradict_themselves_are_refused_with_the_reason() {
 
 #[test]
 fn a_ranking_may_be_cut_off_below_what_the_protocol_looks_at_but_then_has_no_mean_rank() {
-    let report = small()
-        .mark(&[
-            Ranking::new("q", ["c", "d"]),
-            Ranking::new("r", ["b", "d", "c"]),
-        ])
-        .unwrap();
+    let report = small().mark(&[Ranking::new("q", ["c", "d"]), Ranking::new("r", ["b", "d", "c"])]).unwrap();
     assert_eq!(report.ranks[0].rank, None);
     assert_eq!(report.ranks[1].target_ranks, [1, 2]);
     assert_eq!(report.all.recall_at(1).unwrap().value, 0.5);
@@ -139,24 +89,10 @@ fn leaving_the_reference_out_is_the_difference_between_two_protocols() {
     let exam = small();
     let mut keeps = exam.clone();
     keeps.protocol.drop_reference = false;
-    let sheets = [
-        Ranking::new("q", ["a", "b", "c", "d"]),
-        Ranking::new("r", ["b", "c", "d", "a"]),
-    ];
-    assert_eq!(
-        exam.mark(&sheets).unwrap().all.recall_at(1).unwrap().value,
-        1.0
-    );
-    assert_eq!(
-        keeps.mark(&sheets).unwrap().all.recall_at(1).unwrap().value,
-        0.0
-    );
-    refused(
-        exam.mark(&sheets)
-            .unwrap()
-            .compare(&keeps.mark(&sheets).unwrap(), ("x", "y")),
-        "the protocol's digest",
-    );
+    let sheets = [Ranking::new("q", ["a", "b", "c", "d"]), Ranking::new("r", ["b", "c", "d", "a"])];
+    assert_eq!(exam.mark(&sheets).unwrap().all.recall_at(1).unwrap().value, 1.0);
+    assert_eq!(keeps.mark(&sheets).unwrap().all.recall_at(1).unwrap().value, 0.0);
+    refused(exam.mark(&sheets).unwrap().compare(&keeps.mark(&sheets).unwrap(), ("x", "y")), "the protocol's digest");
 }
 
 /// 300 questions over 40 items; a method that is right with the given odds of ten.
@@ -165,22 +101,13 @@ fn sat(odds: [usize; 2], seed: u64) -> (Benchmark, Report) {
     let mut queries = Vec::new();
     for i in 0..300 {
         let mut q = ask(&format!("q{i}"), &names[i % 40], &[&names[(i + 7) % 40]]);
-        q.change = Some(if i % 2 == 0 {
-            Change::Explicit
-        } else {
-            Change::Implied
-        });
+        q.change = Some(if i % 2 == 0 { Change::Explicit } else { Change::Implied });
         q.slice = Some(["colour", "count", "a|b"][i % 3].to_owned());
         q.subset = Some((7..13).map(|d| names[(i + d) % 40].clone()).collect());
         queries.push(q);
     }
-    let exam = Benchmark::new(
-        "forty/test",
-        names.iter().map(|n| item(n)).collect(),
-        queries,
-        Protocol::default(),
-    )
-    .unwrap();
+    let exam =
+        Benchmark::new("forty/test", names.iter().map(|n| item(n)).collect(), queries, Protocol::default()).unwrap();
     let mut dice = Dice(seed);
     let sheets: Vec<Ranking> = exam
         .queries
@@ -203,27 +130,16 @@ fn sat(odds: [usize; 2], seed: u64) -> (Benchmark, Report) {
 #[test]
 fn groups_add_up_and_intervals_hold_their_value() {
     let (_, report) = sat([8, 3], 5);
-    assert_eq!(
-        report.by_change.keys().collect::<Vec<_>>(),
-        ["explicit", "implied"]
-    );
+    assert_eq!(report.by_change.keys().collect::<Vec<_>>(), ["explicit", "implied"]);
     assert_eq!(report.by_slice.len(), 3);
     let r1 = |m: &benchmarks::Marks| m.recall_at(1).unwrap();
     let total = |groups: &std::collections::BTreeMap<String, benchmarks::Marks>| {
-        groups
-            .values()
-            .map(|m| r1(m).value * m.queries as f64)
-            .sum::<f64>()
-            / 300.0
+        groups.values().map(|m| r1(m).value * m.queries as f64).sum::<f64>() / 300.0
     };
     assert!((total(&report.by_change) - r1(&report.all).value).abs() < 1e-9);
     assert!((total(&report.by_slice) - r1(&report.all).value).abs() < 1e-9);
     assert!(r1(&report.by_change["explicit"]).low > r1(&report.by_change["implied"]).high);
-    for marks in [&report.all]
-        .into_iter()
-        .chain(report.by_change.values())
-        .chain(report.by_slice.values())
-    {
+    for marks in [&report.all].into_iter().chain(report.by_change.values()).chain(report.by_slice.values()) {
         assert_eq!(marks.subset_queries, marks.queries);
         for e in marks
             .recall
@@ -243,49 +159,27 @@ fn a_better_method_is_told_from_its_equal() {
     let ((_, good), (_, poor), (_, twin)) = (sat([8, 5], 5), sat([5, 5], 6), sat([8, 5], 7));
     let better = good.compare(&poor, ("good", "poor")).unwrap();
     let explicit = better.find("explicit", "R@1").unwrap();
-    assert!(
-        explicit.difference.low > 0.0 && explicit.p < 0.01,
-        "{explicit:?}"
-    );
+    assert!(explicit.difference.low > 0.0 && explicit.p < 0.01, "{explicit:?}");
     assert!(better.find("all", "mean rank").unwrap().difference.high < 0.0);
     let equal = good.compare(&twin, ("good", "twin")).unwrap();
     let all = equal.find("all", "R@1").unwrap();
-    assert!(
-        all.difference.low < 0.0 && 0.0 < all.difference.high && all.p > 0.05,
-        "{all:?}"
-    );
-    assert_eq!(
-        good.compare(&good, ("a", "b"))
-            .unwrap()
-            .find("all", "R@1")
-            .unwrap()
-            .p,
-        1.0
-    );
+    assert!(all.difference.low < 0.0 && 0.0 < all.difference.high && all.p > 0.05, "{all:?}");
+    assert_eq!(good.compare(&good, ("a", "b")).unwrap().find("all", "R@1").unwrap().p, 1.0);
     assert!(better.to_string().contains("good against poor"));
 }
 
 #[test]
 fn a_report_survives_json_and_says_its_rules_everywhere() {
     let (exam, mut report) = sat([8, 3], 5);
-    assert!(
-        Report::from_json(&report.to_json()).unwrap() == report,
-        "read back, the report is another"
-    );
+    assert!(Report::from_json(&report.to_json()).unwrap() == report, "read back, the report is another");
     refused(Report::from_json("{"), "not a report");
     report.left_out.gallery = vec!["gone".into()];
     for text in [report.to_string(), report.to_markdown()] {
         assert!(text.contains(&exam.protocol.digest().short()), "{text}");
         assert!(text.contains("reference left out"), "{text}");
-        assert!(
-            text.contains("left out: 1 items whose file is missing: gone"),
-            "{text}"
-        );
+        assert!(text.contains("left out: 1 items whose file is missing: gone"), "{text}");
     }
-    assert!(
-        report.to_markdown().contains("| a\\|b |"),
-        "a slice's name must not break the table"
-    );
+    assert!(report.to_markdown().contains("| a\\|b |"), "a slice's name must not break the table");
     let text = report.to_string();
     let (_, tables) = text
         .split_once(
@@ -303,12 +197,8 @@ fn a_report_survives_json_and_says_its_rules_everywhere() {
 
 #[test]
 fn the_table_reads_like_this() {
-    let report = small()
-        .mark(&[
-            Ranking::new("q", ["b", "a", "c", "d"]),
-            Ranking::new("r", ["b", "a", "d", "c"]),
-        ])
-        .unwrap();
+    let report =
+        small().mark(&[Ranking::new("q", ["b", "a", "c", "d"]), Ranking::new("r", ["b", "a", "d", "c"])]).unwrap();
     let text = report.to_string();
     let want = "\
 small: 2 questions over 4 items
@@ -323,11 +213,8 @@ mAP@2         62.5 [25.0, 100.0]
 median rank       1.5 [1.0, 2.0]
 mean rank         1.5 [1.0, 2.0]
 ";
-    let squeeze = |text: &str| {
-        text.lines()
-            .map(|l| l.split_whitespace().collect::<Vec<_>>().join(" "))
-            .collect::<Vec<_>>()
-    };
+    let squeeze =
+        |text: &str| text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect::<Vec<_>>();
     let want = want.replace("DIGEST", &report.rules.short());
     assert_eq!(squeeze(&text), squeeze(&want), "\n{text}");
 }

@@ -55,18 +55,10 @@ fn what_the_nouns_serialise_to_is_what_the_reader_takes() {
         change: Some(Change::Implied),
         slice: Some("concept".into()),
     };
-    let entry = GalleryEntry {
-        name: "a".into(),
-        path: "x/a.png".into(),
-        caption: Some("…".into()),
-        split: Some(Split::Val),
-    };
+    let entry =
+        GalleryEntry { name: "a".into(), path: "x/a.png".into(), caption: Some("…".into()), split: Some(Split::Val) };
     let (t, g) = (dir.path().join("t"), dir.path().join("g"));
-    fs::write(
-        &t,
-        format!("\u{feff}{}\r\n", serde_json::to_string(&triplet).unwrap()),
-    )
-    .unwrap();
+    fs::write(&t, format!("\u{feff}{}\r\n", serde_json::to_string(&triplet).unwrap())).unwrap();
     fs::write(&g, serde_json::to_string(&entry).unwrap()).unwrap();
     assert_eq!(read_triplets(&t, None).unwrap(), [triplet]);
     assert_eq!(read_gallery(&g, Some(Split::Val)).unwrap(), [entry]);
@@ -75,9 +67,7 @@ fn what_the_nouns_serialise_to_is_what_the_reader_takes() {
 #[track_caller]
 fn refused(gallery: &str, triplets: &str, parts: &[&str]) {
     let dir = set(gallery, triplets);
-    let text = open(dir.path(), IfMissing::Refuse)
-        .expect_err("this should be refused")
-        .to_string();
+    let text = open(dir.path(), IfMissing::Refuse).expect_err("this should be refused").to_string();
     for part in parts {
         assert!(text.contains(part), "{text:?} does not say {part:?}");
     }
@@ -86,75 +76,34 @@ fn refused(gallery: &str, triplets: &str, parts: &[&str]) {
 #[test]
 fn bad_lines_are_refused_with_their_number() {
     let add = |line: &str| format!("{TRIPLETS}{line}\n");
-    let bad = |line: &str, parts: &[&str]| {
-        refused(
-            GALLERY,
-            &add(line),
-            &[&["triplets.test.jsonl, line 3"], parts].concat(),
-        )
-    };
-    bad(
-        r#"{"id":"3","reference":"a","text":"t","target":"b"}"#,
-        &["unknown field `target`", "targets"],
-    );
-    bad(
-        r#"{"id":"3","reference":"a","text":"t"}"#,
-        &["missing field `targets`"],
-    );
-    bad(
-        r#"{"id":"3","reference":"a","text":"t","targets":[]}"#,
-        &["`targets` of 3 is empty"],
-    );
-    bad(
-        r#"{"id":"3","reference":"a","text":" ","targets":["b"]}"#,
-        &["`text` of 3 is empty"],
-    );
-    bad(
-        r#"{"id":"","reference":"a","text":"t","targets":["b"]}"#,
-        &["`id` is empty"],
-    );
+    let bad =
+        |line: &str, parts: &[&str]| refused(GALLERY, &add(line), &[&["triplets.test.jsonl, line 3"], parts].concat());
+    bad(r#"{"id":"3","reference":"a","text":"t","target":"b"}"#, &["unknown field `target`", "targets"]);
+    bad(r#"{"id":"3","reference":"a","text":"t"}"#, &["missing field `targets`"]);
+    bad(r#"{"id":"3","reference":"a","text":"t","targets":[]}"#, &["`targets` of 3 is empty"]);
+    bad(r#"{"id":"3","reference":"a","text":" ","targets":["b"]}"#, &["`text` of 3 is empty"]);
+    bad(r#"{"id":"","reference":"a","text":"t","targets":["b"]}"#, &["`id` is empty"]);
     bad(
         r#"{"id":"3","reference":"a","text":"t","targets":["b"],"split":"train"}"#,
         &["`split` is train", "the test file"],
     );
-    bad(
-        r#"{"id":"3","reference":"a","text":"t","targets":["b"],"split":"exam"}"#,
-        &["unknown variant `exam`"],
-    );
-    bad(
-        r#"{"id":"3","reference":"a","text":"t","targets":["b"]} {}"#,
-        &["trailing characters at column"],
-    );
+    bad(r#"{"id":"3","reference":"a","text":"t","targets":["b"],"split":"exam"}"#, &["unknown variant `exam`"]);
+    bad(r#"{"id":"3","reference":"a","text":"t","targets":["b"]} {}"#, &["trailing characters at column"]);
     bad(r#"{"id":"3""#, &["EOF while parsing"]);
     bad("[1]", &["line 3"]);
     bad(&"x".repeat(MAX_LINE_BYTES + 10), &["longer than"]);
     bad(
-        &format!(
-            r#"{{"id":"3","reference":"a","text":"{}","targets":["b"]}}"#,
-            "w".repeat(20_000)
-        ),
+        &format!(r#"{{"id":"3","reference":"a","text":"{}","targets":["b"]}}"#, "w".repeat(20_000)),
         &["20000 bytes long"],
     );
     bad(&"[".repeat(100_000), &["line 3"]);
     for path in ["/etc/passwd", "../a.png", "media/../../a.png", ""] {
         let line = format!("{{\"name\":\"z\",\"path\":\"{path}\"}}");
-        refused(
-            &format!("{GALLERY}{line}"),
-            TRIPLETS,
-            &["gallery.test.jsonl, line 5", "must lie inside"],
-        );
+        refused(&format!("{GALLERY}{line}"), TRIPLETS, &["gallery.test.jsonl, line 5", "must lie inside"]);
     }
     refused("\u{0}\u{1}\u{2}", TRIPLETS, &["gallery.test.jsonl, line 1"]);
-    refused(
-        &format!("{GALLERY}{{\"name\":\"a\",\"path\":\"media/a.png\"}}"),
-        TRIPLETS,
-        &["names a twice"],
-    );
-    refused(
-        GALLERY,
-        &add(r#"{"id":"3","reference":"a","text":"t","targets":["zz"]}"#),
-        &["question 3", "zz"],
-    );
+    refused(&format!("{GALLERY}{{\"name\":\"a\",\"path\":\"media/a.png\"}}"), TRIPLETS, &["names a twice"]);
+    refused(GALLERY, &add(r#"{"id":"3","reference":"a","text":"t","targets":["zz"]}"#), &["question 3", "zz"]);
 }
 
 #[test]
@@ -177,10 +126,7 @@ fn missing_media_are_refused_by_name_or_left_out_by_name() {
     let dir = set(GALLERY, TRIPLETS);
     fs::remove_file(dir.path().join("media/a.png")).unwrap();
     let error = open(dir.path(), IfMissing::Refuse).unwrap_err();
-    assert!(
-        matches!(&error, Error::Missing { names, of: 3, .. } if names == &["a"]),
-        "{error}"
-    );
+    assert!(matches!(&error, Error::Missing { names, of: 3, .. } if names == &["a"]), "{error}");
 
     let exam = open(dir.path(), IfMissing::LeaveOut).unwrap();
     assert_eq!(exam.left_out.gallery, ["a"]);
@@ -189,9 +135,7 @@ fn missing_media_are_refused_by_name_or_left_out_by_name() {
 
     // With everything gone there is no exam left, and that is an error, not a mark of zero.
     fs::remove_file(dir.path().join("media/b.mp4")).unwrap();
-    let text = open(dir.path(), IfMissing::LeaveOut)
-        .unwrap_err()
-        .to_string();
+    let text = open(dir.path(), IfMissing::LeaveOut).unwrap_err().to_string();
     assert!(text.contains("asks nothing"), "{text}");
 }
 
@@ -201,10 +145,7 @@ fn spoilt_files_are_read_or_refused_and_never_panic() {
     let mut dice = crate::Dice(9);
     let (mut read, mut refused) = (0, 0);
     for round in 0..2_000 {
-        let (name, whole) = [
-            ("gallery.test.jsonl", GALLERY),
-            ("triplets.test.jsonl", TRIPLETS),
-        ][round % 2];
+        let (name, whole) = [("gallery.test.jsonl", GALLERY), ("triplets.test.jsonl", TRIPLETS)][round % 2];
         let mut bytes = whole.as_bytes().to_vec();
         for _ in 0..1 + dice.below(4) {
             let at = dice.below(bytes.len());
@@ -221,17 +162,11 @@ fn spoilt_files_are_read_or_refused_and_never_panic() {
                 read += 1;
             }
             Err(error) => {
-                assert!(
-                    error.to_string().contains("test"),
-                    "{error} does not name the file"
-                );
+                assert!(error.to_string().contains("test"), "{error} does not name the file");
                 refused += 1;
             }
         }
         fs::write(dir.path().join(name), whole).unwrap();
     }
-    assert!(
-        read > 10 && refused > 500,
-        "{read} read, {refused} refused: the spoiling is too mild or too rough"
-    );
+    assert!(read > 10 && refused > 500, "{read} read, {refused} refused: the spoiling is too mild or too rough");
 }

@@ -16,10 +16,7 @@ fn question(dice: &mut Dice) -> (Vec<(String, f32)>, Vec<String>) {
     let mut names: Vec<String> = (0..n).map(|i| format!("n{i:02}")).collect();
     dice.shuffle(&mut names);
     let targets = names[..1 + dice.below(n)].to_vec();
-    let scored = names
-        .into_iter()
-        .map(|name| (name, dice.below(steps) as f32 - 2.0))
-        .collect();
+    let scored = names.into_iter().map(|name| (name, dice.below(steps) as f32 - 2.0)).collect();
     (scored, targets)
 }
 
@@ -84,17 +81,11 @@ fn every_honest_order_lies_between_the_pessimistic_and_the_optimistic_rank() {
         // Shuffle, then sort stably: a random order that respects the scores.
         dice.shuffle(&mut scores);
         scores.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap());
-        let got = 1 + scores
-            .iter()
-            .position(|(n, _)| targets.contains(n))
-            .unwrap();
+        let got = 1 + scores.iter().position(|(n, _)| targets.contains(n)).unwrap();
         let borrowed: Vec<(&str, f32)> = scores.iter().map(|(n, s)| (n.as_str(), *s)).collect();
         let wanted: Vec<&str> = targets.iter().map(String::as_str).collect();
         let rank = |ties| rank_of(&borrowed, &wanted, ties).unwrap().unwrap();
-        assert!(
-            rank(TieRule::Optimistic) <= got && got <= rank(TieRule::Pessimistic),
-            "{scores:?} {targets:?}"
-        );
+        assert!(rank(TieRule::Optimistic) <= got && got <= rank(TieRule::Pessimistic), "{scores:?} {targets:?}");
     }
 }
 
@@ -189,45 +180,27 @@ fn a_whole_report_agrees_with_its_slow_twin() {
         let mut slow_subset: Vec<Slow> = Vec::new();
         for q in &exam.queries {
             let steps = 1 + dice.below(6);
-            let scores: Vec<(String, f32)> = names
-                .iter()
-                .map(|name| (name.clone(), -(dice.below(steps) as f32)))
-                .collect();
+            let scores: Vec<(String, f32)> =
+                names.iter().map(|name| (name.clone(), -(dice.below(steps) as f32))).collect();
             let borrowed: Vec<(&str, f32)> = scores.iter().map(|(n, s)| (n.as_str(), *s)).collect();
             let ranking = exam.rank(&q.id, &borrowed).unwrap();
 
             // The whole order must be one that respects scores and the tie rule.
             let score = |name: &String| scores.iter().find(|(n, _)| n == name).unwrap().1;
-            assert!(
-                ranking
-                    .gallery
-                    .windows(2)
-                    .all(|w| score(&w[0]) >= score(&w[1]))
-            );
+            assert!(ranking.gallery.windows(2).all(|w| score(&w[0]) >= score(&w[1])));
             assert_eq!(ranking.gallery.iter().collect::<HashSet<_>>().len(), n);
-            let first = ranking
-                .gallery
-                .iter()
-                .position(|name| q.targets.contains(name))
-                .map(|i| i + 1);
+            let first = ranking.gallery.iter().position(|name| q.targets.contains(name)).map(|i| i + 1);
             assert_eq!(first, slow_rank(&scores, &q.targets, protocol.ties));
 
             let mut order = ranking.gallery.clone();
             if protocol.drop_reference {
                 order.retain(|name| name != &q.reference);
             }
-            let relevant =
-                |order: &[String]| order.iter().map(|name| q.targets.contains(name)).collect();
-            slow.push(Slow {
-                relevant: relevant(&order),
-                targets: q.targets.len(),
-            });
+            let relevant = |order: &[String]| order.iter().map(|name| q.targets.contains(name)).collect();
+            slow.push(Slow { relevant: relevant(&order), targets: q.targets.len() });
             if let Some(subset) = &q.subset {
                 order.retain(|name| subset.contains(name));
-                slow_subset.push(Slow {
-                    relevant: relevant(&order),
-                    targets: 1,
-                });
+                slow_subset.push(Slow { relevant: relevant(&order), targets: 1 });
             }
             rankings.push(ranking);
             asked += 1;
@@ -235,54 +208,27 @@ fn a_whole_report_agrees_with_its_slow_twin() {
         dice.shuffle(&mut rankings);
         let mut marker = exam.marker().unwrap();
         for Ranking { query, gallery } in &rankings {
-            marker
-                .add(query, gallery.iter().map(String::as_str))
-                .unwrap();
+            marker.add(query, gallery.iter().map(String::as_str)).unwrap();
         }
-        let few = benchmarks::bootstrap::Bootstrap {
-            resamples: 40,
-            seed: 1,
-        };
+        let few = benchmarks::bootstrap::Bootstrap { resamples: 40, seed: 1 };
         let all = marker.finish(few).unwrap().all;
 
-        let mean = |of: &dyn Fn(&Slow) -> f64, over: &[Slow]| {
-            over.iter().map(of).sum::<f64>() / over.len() as f64
-        };
+        let mean = |of: &dyn Fn(&Slow) -> f64, over: &[Slow]| over.iter().map(of).sum::<f64>() / over.len() as f64;
         let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{got} is not {want}");
         for k in [1, 2, 5] {
-            close(
-                all.recall_at(k).unwrap().value,
-                mean(&|s| s.recall(k), &slow),
-            );
+            close(all.recall_at(k).unwrap().value, mean(&|s| s.recall(k), &slow));
         }
         for k in [1, 3, 5] {
-            close(
-                all.average_precision_at(k).unwrap().value,
-                mean(&|s| s.average_precision(k), &slow),
-            );
+            close(all.average_precision_at(k).unwrap().value, mean(&|s| s.average_precision(k), &slow));
         }
         for k in [1, 2, 3] {
-            close(
-                all.subset_recall_at(k).unwrap().value,
-                mean(&|s| s.recall(k), &slow_subset),
-            );
+            close(all.subset_recall_at(k).unwrap().value, mean(&|s| s.recall(k), &slow_subset));
         }
-        let mut ranks: Vec<f64> = slow
-            .iter()
-            .map(|s| (1 + s.relevant.iter().position(|r| *r).unwrap()) as f64)
-            .collect();
-        close(
-            all.mean_rank.unwrap().value,
-            ranks.iter().sum::<f64>() / 50.0,
-        );
+        let mut ranks: Vec<f64> =
+            slow.iter().map(|s| (1 + s.relevant.iter().position(|r| *r).unwrap()) as f64).collect();
+        close(all.mean_rank.unwrap().value, ranks.iter().sum::<f64>() / 50.0);
         ranks.sort_by(f64::total_cmp);
-        close(
-            all.median_rank.unwrap().value,
-            (ranks[24] + ranks[25]) / 2.0,
-        );
+        close(all.median_rank.unwrap().value, (ranks[24] + ranks[25]) / 2.0);
     }
-    assert!(
-        asked >= 1_000,
-        "the property was tried on {asked} rankings only"
-    );
+    assert!(asked >= 1_000, "the property was tried on {asked} rankings only");
 }

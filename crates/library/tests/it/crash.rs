@@ -46,12 +46,7 @@ fn kills_lose_nothing() {
             failed.clear();
         }
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args([
-                "crash::kills_lose_nothing",
-                "--exact",
-                "--nocapture",
-                "--test-threads=1",
-            ])
+            .args(["crash::kills_lose_nothing", "--exact", "--nocapture", "--test-threads=1"])
             .env(WHERE, &dir)
             .env("LIKEBUT_TEST_KILL_SEED", kill.to_string())
             .stdout(Stdio::piped())
@@ -59,12 +54,7 @@ fn kills_lose_nothing() {
             .spawn()
             .unwrap();
         let out = child.stdout.take().unwrap();
-        let reader = std::thread::spawn(move || {
-            BufReader::new(out)
-                .lines()
-                .map_while(Result::ok)
-                .collect::<Vec<_>>()
-        });
+        let reader = std::thread::spawn(move || BufReader::new(out).lines().map_while(Result::ok).collect::<Vec<_>>());
         std::thread::sleep(Duration::from_micros(random.below(60_000) as u64));
         // On Unix this is SIGKILL.
         child.kill().unwrap();
@@ -98,31 +88,19 @@ fn kills_lose_nothing() {
         assert!(report.is_ok(), "kill {kill}: {report:?}");
         for (id, name) in &acknowledged {
             let item = library.item(domain::ItemId(*id)).unwrap();
-            assert_eq!(
-                item.map(|i| i.media.to_string()).as_ref(),
-                Some(name),
-                "kill {kill}: item {id} is lost"
-            );
+            assert_eq!(item.map(|i| i.media.to_string()).as_ref(), Some(name), "kill {kill}: item {id} is lost");
         }
         let failures = library.failures().unwrap();
         for name in &failed {
-            assert!(
-                failures.iter().any(|f| f.path.to_str() == Some(name)),
-                "kill {kill}: failure {name} is lost"
-            );
+            assert!(failures.iter().any(|f| f.path.to_str() == Some(name)), "kill {kill}: failure {name} is lost");
         }
         if library.spaces().unwrap().is_empty() {
             assert!(acknowledged.is_empty());
             continue;
         }
         for (id, name) in acknowledged.iter().rev().take(5) {
-            assert_eq!(
-                library.embedding(domain::ItemId(*id), &toy()).unwrap(),
-                Some(vector_of(name))
-            );
-            let hits = library
-                .nearest(&probe(&toy(), vector_of(name)), 1, &Filter::default())
-                .unwrap();
+            assert_eq!(library.embedding(domain::ItemId(*id), &toy()).unwrap(), Some(vector_of(name)));
+            let hits = library.nearest(&probe(&toy(), vector_of(name)), 1, &Filter::default()).unwrap();
             assert_eq!(hits[0].item.0, *id, "kill {kill}");
         }
         // What was kept unheard, because the kill came before the word, is kept from now on.
@@ -139,18 +117,12 @@ fn kills_lose_nothing() {
     println!(
         "{KILLS} kills, {items} items acknowledged, {removed} removals, {opened_unmade} before the library was made"
     );
-    assert!(
-        items > KILLS,
-        "the writer was never given time: {items} items"
-    );
+    assert!(items > KILLS, "the writer was never given time: {items} items");
 }
 
 /// Puts, removes, fails and seals until killed, and says each time what is done. Never returns.
 fn write_until_killed(dir: &Path) -> ! {
-    let seed: u64 = std::env::var("LIKEBUT_TEST_KILL_SEED")
-        .unwrap()
-        .parse()
-        .unwrap();
+    let seed: u64 = std::env::var("LIKEBUT_TEST_KILL_SEED").unwrap().parse().unwrap();
     let mut random = Random(seed + 1);
     let mut out = std::io::stdout().lock();
     let mut say = |line: String| {
@@ -185,14 +157,7 @@ fn write_until_killed(dir: &Path) -> ! {
                 let name = format!("bad-{seed}-{round}");
                 let (code, reason) = ("odd".to_owned(), "it is odd".to_owned());
                 library
-                    .fail(&[Failure {
-                        path: (&name).into(),
-                        size: 1,
-                        mtime_ns: 1,
-                        code,
-                        reason,
-                        at_ms: 0,
-                    }])
+                    .fail(&[Failure { path: (&name).into(), size: 1, mtime_ns: 1, code, reason, at_ms: 0 }])
                     .unwrap();
                 say(format!("failed {name}"));
             }

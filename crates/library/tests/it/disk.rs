@@ -16,19 +16,14 @@ fn sealed(dir: &Path, n: usize) -> (PathBuf, Probe, Vec<domain::Hit>) {
     library.bind(&space, &canary(&space)).unwrap();
     fill(&mut library, &space, n, &mut random);
     library.seal().unwrap();
-    let late: Vec<_> = (0..3)
-        .map(|i| item(&format!("late{i}")).with_vector(&space, embedding(&space, &mut random)))
-        .collect();
+    let late: Vec<_> =
+        (0..3).map(|i| item(&format!("late{i}")).with_vector(&space, embedding(&space, &mut random))).collect();
     library.put(&late).unwrap();
     library.remove(&[domain::ItemId(2)]).unwrap();
     let probe = probe(&space, embedding(&space, &mut random));
     let answer = library.ranking(&probe, &Filter::default()).unwrap();
     assert_eq!(answer.len(), n + 2);
-    (
-        dir.join("segments").join(format!("{}.seg", space.id())),
-        probe,
-        answer,
-    )
+    (dir.join("segments").join(format!("{}.seg", space.id())), probe, answer)
 }
 
 #[test]
@@ -73,14 +68,8 @@ fn any_damage_to_a_segment_is_noticed_and_mended() {
         std::fs::write(dir.path().join("library.db"), &database).unwrap();
 
         let library = Library::open(dir.path()).unwrap();
-        assert!(
-            library.ranking(&probe, &Filter::default()).unwrap() == answer,
-            "case {case}"
-        );
-        assert!(
-            library.nearest(&probe, 5, &Filter::default()).unwrap() == answer[..5],
-            "case {case}"
-        );
+        assert!(library.ranking(&probe, &Filter::default()).unwrap() == answer, "case {case}");
+        assert!(library.nearest(&probe, 5, &Filter::default()).unwrap() == answer[..5], "case {case}");
         if meant {
             assert!(!library.notes().is_empty(), "case {case} went unnoticed");
         }
@@ -89,26 +78,13 @@ fn any_damage_to_a_segment_is_noticed_and_mended() {
         drop(library);
         let again = Library::open(dir.path()).unwrap();
         assert!(again.verify(true).unwrap().is_ok());
-        assert_eq!(
-            again.notes(),
-            Vec::<String>::new(),
-            "case {case} was not mended on disk"
-        );
+        assert_eq!(again.notes(), Vec::<String>::new(), "case {case} was not mended on disk");
     }
 }
 
 fn is_padding(at: usize, count: usize, width: usize) -> bool {
     let mut start = 256;
-    for len in [
-        8 * count,
-        count,
-        4 * count,
-        4 * count,
-        4 * count,
-        4 * count,
-        64 * count,
-        4 * width * count,
-    ] {
+    for len in [8 * count, count, 4 * count, 4 * count, 4 * count, 4 * count, 64 * count, 4 * width * count] {
         if (start..start + len).contains(&at) {
             return false;
         }
@@ -152,13 +128,7 @@ fn a_segment_that_cannot_be_written_costs_only_time() {
     std::fs::remove_file(dir.path().join("segments")).unwrap();
     library.rebuild().unwrap();
     assert!(library.verify(true).unwrap().is_ok());
-    assert_eq!(
-        Library::open(dir.path()).unwrap().stats().unwrap().spaces[0]
-            .sealed
-            .unwrap()
-            .0,
-        52
-    );
+    assert_eq!(Library::open(dir.path()).unwrap().stats().unwrap().spaces[0].sealed.unwrap().0, 52);
 }
 
 #[test]
@@ -173,10 +143,7 @@ fn a_damaged_database_is_told_and_never_panics() {
         }
         std::fs::write(&database, bytes).unwrap();
     };
-    for bytes in [
-        b"this is no database, it is a sentence of some length".to_vec(),
-        good[..5000].to_vec(),
-    ] {
+    for bytes in [b"this is no database, it is a sentence of some length".to_vec(), good[..5000].to_vec()] {
         reset(&bytes);
         let result = Library::open(dir.path()).and_then(|l| l.verify(true).map(|_| ()));
         assert!(matches!(result, Err(Error::Damaged(_))), "{result:?}");
@@ -203,13 +170,7 @@ fn a_damaged_database_is_told_and_never_panics() {
     std::fs::remove_file(&database).unwrap();
     assert!(matches!(Library::open(dir.path()), Err(Error::Damaged(_))));
     reset(&good);
-    assert!(
-        Library::open(dir.path())
-            .unwrap()
-            .verify(true)
-            .unwrap()
-            .is_ok()
-    );
+    assert!(Library::open(dir.path()).unwrap().verify(true).unwrap().is_ok());
 }
 
 #[test]
@@ -218,11 +179,7 @@ fn another_programs_database_is_left_alone() {
     let conn = rusqlite::Connection::open(dir.path().join("library.db")).unwrap();
     conn.execute_batch("CREATE TABLE theirs (x)").unwrap();
     drop(conn);
-    for result in [
-        Library::open(dir.path()),
-        Library::open_or_create(dir.path()),
-        Library::create(dir.path()),
-    ] {
+    for result in [Library::open(dir.path()), Library::open_or_create(dir.path()), Library::create(dir.path())] {
         assert!(matches!(result, Err(Error::Damaged(_))), "{result:?}");
     }
 }
@@ -254,9 +211,7 @@ fn a_full_disk_loses_nothing_acknowledged() {
     let mut kept = 0;
     let error = loop {
         let batch: Vec<_> = (0..10)
-            .map(|i| {
-                item(&format!("{}", kept + i)).with_vector(&space, embedding(&space, &mut random))
-            })
+            .map(|i| item(&format!("{}", kept + i)).with_vector(&space, embedding(&space, &mut random)))
             .collect();
         match library.put(&batch) {
             Ok(_) => kept += 10,
@@ -300,8 +255,6 @@ fn files_that_left_are_listed() {
     std::fs::write(&here, "x").unwrap();
     let mut library = Library::in_memory().unwrap();
     let gone = dir.path().join("gone.jpg");
-    let ids = library
-        .put(&[item(here.to_str().unwrap()), item(gone.to_str().unwrap())])
-        .unwrap();
+    let ids = library.put(&[item(here.to_str().unwrap()), item(gone.to_str().unwrap())]).unwrap();
     assert_eq!(library.missing_files().unwrap(), [(ids[1], gone)]);
 }

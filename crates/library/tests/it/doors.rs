@@ -19,64 +19,38 @@ fn a_space_is_bound_once_and_held_to() {
     let mut other = kept.clone();
     other.weights = Digest::of(b"other weights");
     let error = library.bind(&other, &canary).unwrap_err().to_string();
-    let sides = [
-        kept.weights.short(),
-        other.weights.short(),
-        "the weights' digest".into(),
-    ];
+    let sides = [kept.weights.short(), other.weights.short(), "the weights' digest".into()];
     assert!(sides.iter().all(|s| error.contains(s)), "{error}");
     let mut other = kept.clone();
     other.view = "crop 8".into();
-    for error in [
-        library.bind(&other, &canary).unwrap_err(),
-        library.check(&other, &canary).unwrap_err(),
-    ] {
-        assert!(
-            error.to_string().contains("squash 8") && error.to_string().contains("crop 8"),
-            "{error}"
-        );
+    for error in [library.bind(&other, &canary).unwrap_err(), library.check(&other, &canary).unwrap_err()] {
+        assert!(error.to_string().contains("squash 8") && error.to_string().contains("crop 8"), "{error}");
     }
 
     // The same name, another answer: what the name hides, the canary shows.
     let mut wrong = canary.clone();
     wrong.values[0] += 0.2;
-    for error in [
-        library.bind(&kept, &wrong).unwrap_err(),
-        library.check(&kept, &wrong).unwrap_err(),
-    ] {
-        assert!(
-            matches!(&error, Error::Canary { cosine, .. } if *cosine < 0.999),
-            "{error}"
-        );
+    for error in [library.bind(&kept, &wrong).unwrap_err(), library.check(&kept, &wrong).unwrap_err()] {
+        assert!(matches!(&error, Error::Canary { cosine, .. } if *cosine < 0.999), "{error}");
     }
     let mut close = canary.clone();
     close.values.iter_mut().for_each(|v| *v *= 1.0005);
     library.bind(&kept, &close).unwrap();
     for bad in [vec![f32::NAN; 8], vec![1.0; 7], vec![]] {
-        assert!(matches!(
-            library.bind(&kept, &Embedding::single(bad)),
-            Err(Error::Vector { .. })
-        ));
+        assert!(matches!(library.bind(&kept, &Embedding::single(bad)), Err(Error::Vector { .. })));
     }
 
     // Other models, and other shapes of the same, live beside it.
     let (beside, rows) = (space("other", 1, 8), space("toy", 2, 8));
-    library
-        .bind(&beside, &crate::common::canary(&beside))
-        .unwrap();
+    library.bind(&beside, &crate::common::canary(&beside)).unwrap();
     library.bind(&rows, &crate::common::canary(&rows)).unwrap();
     assert_eq!(library.spaces().unwrap(), [kept.clone(), beside, rows]);
     let manifest = std::fs::read_to_string(dir.path().join("MANIFEST.json")).unwrap();
-    assert!(
-        manifest.contains("\"other\"") && manifest.contains("\"format_version\": 1"),
-        "{manifest}"
-    );
+    assert!(manifest.contains("\"other\"") && manifest.contains("\"format_version\": 1"), "{manifest}");
 
     // A space that is let go makes room for its successor.
     let vector = embedding(&kept, &mut Random(1));
-    library
-        .put(&[item("x").with_vector(&kept, vector)])
-        .unwrap();
+    library.put(&[item("x").with_vector(&kept, vector)]).unwrap();
     library.seal().unwrap();
     assert!(library.unbind(&kept.id()).unwrap());
     assert!(!library.unbind(&kept.id()).unwrap());
@@ -89,9 +63,7 @@ fn spaces_of_impossible_shapes_are_refused() {
     let mut library = Library::in_memory().unwrap();
     for (rows, dim) in [(0, 4), (1, 0), (1, 65_537), (usize::MAX, 2)] {
         let space = space("odd", rows, dim);
-        let error = library
-            .bind(&space, &Embedding::single(vec![1.0]))
-            .unwrap_err();
+        let error = library.bind(&space, &Embedding::single(vec![1.0])).unwrap_err();
         assert!(matches!(error, Error::Vector { .. }), "{error}");
     }
 }
@@ -109,20 +81,13 @@ fn one_writes_and_all_read() {
     // A reader sees what is written while it is open, item by item, even when what it would catch
     // up from has been tidied away.
     let query = probe(&space, embedding(&space, &mut random));
-    let count = |library: &Library| {
-        library
-            .nearest(&query, 100, &Filter::default())
-            .unwrap()
-            .len()
-    };
+    let count = |library: &Library| library.nearest(&query, 100, &Filter::default()).unwrap().len();
     assert_eq!(count(&other), 0);
     fill(&mut writer, &space, 40, &mut random);
     assert_eq!(count(&other), 40);
     writer.remove(&[domain::ItemId(1)]).unwrap();
     assert_eq!(count(&other), 39);
-    writer
-        .remove(&[domain::ItemId(2), domain::ItemId(3)])
-        .unwrap();
+    writer.remove(&[domain::ItemId(2), domain::ItemId(3)]).unwrap();
     writer.seal().unwrap();
     writer.remove(&[domain::ItemId(4)]).unwrap();
     assert_eq!((count(&other), count(&writer)), (36, 36));
@@ -143,12 +108,7 @@ fn one_value_serves_many_threads() {
     let expected = library.nearest(&query, 10, &Filter::default()).unwrap();
     std::thread::scope(|s| {
         for _ in 0..4 {
-            s.spawn(|| {
-                assert_eq!(
-                    library.nearest(&query, 10, &Filter::default()).unwrap(),
-                    expected
-                )
-            });
+            s.spawn(|| assert_eq!(library.nearest(&query, 10, &Filter::default()).unwrap(), expected));
         }
     });
 }
@@ -158,17 +118,11 @@ fn what_is_no_library_is_told_from_what_is() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("l");
     assert!(matches!(Library::open(&path), Err(Error::NotALibrary(_))));
-    assert!(matches!(
-        Library::open(dir.path()),
-        Err(Error::NotALibrary(_))
-    ));
+    assert!(matches!(Library::open(dir.path()), Err(Error::NotALibrary(_))));
     let mut library = Library::open_or_create(&path).unwrap();
     library.put(&[item("x")]).unwrap();
     drop(library);
-    assert!(matches!(
-        Library::create(&path),
-        Err(Error::AlreadyThere(_))
-    ));
+    assert!(matches!(Library::create(&path), Err(Error::AlreadyThere(_))));
     assert_eq!(Library::open_or_create(&path).unwrap().len().unwrap(), 1);
     std::fs::write(dir.path().join("file"), "text").unwrap();
     assert!(Library::open(dir.path().join("file")).is_err());
@@ -192,15 +146,9 @@ fn other_versions_are_refused_by_number() {
             bytes[60..64].copy_from_slice(&(n as u32).to_be_bytes());
             std::fs::write(&database, bytes).unwrap();
         }
-        for result in [
-            Library::open(dir.path()),
-            Library::open_or_create(dir.path()),
-        ] {
+        for result in [Library::open(dir.path()), Library::open_or_create(dir.path())] {
             let error = result.unwrap_err();
-            assert!(
-                matches!(error, Error::FormatVersion { found, expected: 1 } if found == n as u32),
-                "{error}"
-            );
+            assert!(matches!(error, Error::FormatVersion { found, expected: 1 } if found == n as u32), "{error}");
         }
     }
 }

@@ -25,10 +25,7 @@ fn an_item_comes_back_as_it_was_given() {
     };
     new.caption = Some("a beach".into());
     new.thumbnail = Some(vec![0xff, 0xd8, 0xff]);
-    let vector = Embedding {
-        dim: 3,
-        values: vec![1.0, -2.0, 3.5, 0.0, f32::MIN_POSITIVE, 1e30],
-    };
+    let vector = Embedding { dim: 3, values: vec![1.0, -2.0, 3.5, 0.0, f32::MIN_POSITIVE, 1e30] };
     new = new.with_vector(&space, vector.clone());
     let id = {
         let mut library = Library::create(dir.path()).unwrap();
@@ -37,25 +34,12 @@ fn an_item_comes_back_as_it_was_given() {
     };
     let library = Library::open(dir.path()).unwrap();
     let got = library.item(id).unwrap().unwrap();
-    assert_eq!(
-        (&got.media, got.kind, got.digest, got.size),
-        (&new.media, new.kind, new.digest, new.size)
-    );
-    assert_eq!(
-        (got.mtime_ns, &got.info, &got.caption),
-        (new.mtime_ns, &new.info, &new.caption)
-    );
+    assert_eq!((&got.media, got.kind, got.digest, got.size), (&new.media, new.kind, new.digest, new.size));
+    assert_eq!((got.mtime_ns, &got.info, &got.caption), (new.mtime_ns, &new.info, &new.caption));
     assert!(got.added_ms > 1_600_000_000_000);
     assert_eq!(library.thumbnail(id).unwrap(), new.thumbnail);
     assert_eq!(library.embedding(id, &space).unwrap(), Some(vector));
-    assert_eq!(
-        library
-            .known(Path::new("trip/beach.mp4"))
-            .unwrap()
-            .unwrap()
-            .id,
-        id
-    );
+    assert_eq!(library.known(Path::new("trip/beach.mp4")).unwrap().unwrap().id, id);
     assert_eq!(library.by_digest(&new.digest).unwrap(), [got]);
     assert_eq!(library.item(ItemId(99)).unwrap(), None);
     assert!(library.verify(true).unwrap().is_ok());
@@ -76,10 +60,7 @@ fn the_same_place_keeps_its_number() {
     // The same content, another model: both vectors are kept.
     let more = item("x.jpg").with_vector(&b, embedding(&b, &mut random));
     assert_eq!(library.put(&[more]).unwrap(), [id]);
-    assert!(
-        library.embedding(id, &a).unwrap().is_some()
-            && library.embedding(id, &b).unwrap().is_some()
-    );
+    assert!(library.embedding(id, &a).unwrap().is_some() && library.embedding(id, &b).unwrap().is_some());
     assert_eq!(library.thumbnail(id).unwrap(), Some(vec![1]));
 
     // Other content: what was made of the old one goes, the person's words stay.
@@ -90,17 +71,10 @@ fn the_same_place_keeps_its_number() {
     assert_eq!(library.embedding(id, &a).unwrap(), Some(fresh.clone()));
     assert_eq!(library.embedding(id, &b).unwrap(), None);
     assert_eq!(library.thumbnail(id).unwrap(), None);
-    assert_eq!(
-        library.item(id).unwrap().unwrap().caption.as_deref(),
-        Some("mine")
-    );
-    let hits = library
-        .ranking(&probe(&b, fresh.clone()), &Filter::default())
-        .unwrap();
+    assert_eq!(library.item(id).unwrap().unwrap().caption.as_deref(), Some("mine"));
+    let hits = library.ranking(&probe(&b, fresh.clone()), &Filter::default()).unwrap();
     assert_eq!(hits, []);
-    let hits = library
-        .ranking(&probe(&a, fresh), &Filter::default())
-        .unwrap();
+    let hits = library.ranking(&probe(&a, fresh), &Filter::default()).unwrap();
     assert!((hits[0].score - 1.0).abs() < 1e-5);
 }
 
@@ -119,13 +93,7 @@ fn success_and_failure_take_turns() {
     library.fail(&[failure("x"), failure("y")]).unwrap();
     assert_eq!(library.item(id).unwrap(), None);
     let failures = library.failures().unwrap();
-    assert_eq!(
-        failures
-            .iter()
-            .map(|f| f.path.to_str().unwrap())
-            .collect::<Vec<_>>(),
-        ["x", "y"]
-    );
+    assert_eq!(failures.iter().map(|f| f.path.to_str().unwrap()).collect::<Vec<_>>(), ["x", "y"]);
     assert!(failures[0].at_ms > 0 && failures[0].code == "truncated");
     let again = library.put(&[item("x")]).unwrap()[0];
     assert_ne!(again, id, "a number is never given twice");
@@ -141,20 +109,13 @@ fn files_move_and_leave() {
     let mut library = Library::in_memory().unwrap();
     library.bind(&space, &canary(&space)).unwrap();
     let put = |library: &mut Library, name: &str, random: &mut Random| {
-        library
-            .put(&[item(name).with_vector(&space, embedding(&space, random))])
-            .unwrap()[0]
+        library.put(&[item(name).with_vector(&space, embedding(&space, random))]).unwrap()[0]
     };
     let a = put(&mut library, "/p/a/1.jpg", &mut random);
     let b = put(&mut library, "/p/ab/2.jpg", &mut random);
     let c = put(&mut library, "/p/a/x/3.jpg", &mut random);
     let under = |library: &Library, root: &str| -> Vec<ItemId> {
-        library
-            .under(Path::new(root))
-            .unwrap()
-            .into_iter()
-            .map(|(id, _)| id)
-            .collect()
+        library.under(Path::new(root)).unwrap().into_iter().map(|(id, _)| id).collect()
     };
     assert_eq!(under(&library, "/p/a"), [a, c]);
     assert_eq!(under(&library, "/p/a/1.jpg"), [a]);
@@ -167,42 +128,23 @@ fn files_move_and_leave() {
     // Onto another: that one was overwritten.
     library.moved(a, Path::new("/p/ab/2.jpg"), 9).unwrap();
     assert_eq!(under(&library, "/"), [a, c]);
-    assert!(matches!(
-        library.moved(ItemId(99), Path::new("/z"), 0),
-        Err(Error::UnknownItem(ItemId(99)))
-    ));
+    assert!(matches!(library.moved(ItemId(99), Path::new("/z"), 0), Err(Error::UnknownItem(ItemId(99)))));
 
     let vector = embedding(&space, &mut random);
-    assert_eq!(
-        library
-            .ranking(&probe(&space, vector.clone()), &Filter::default())
-            .unwrap()
-            .len(),
-        2
-    );
+    assert_eq!(library.ranking(&probe(&space, vector.clone()), &Filter::default()).unwrap().len(), 2);
     assert_eq!(library.remove(&[c, ItemId(99)]).unwrap(), 1);
-    assert_eq!(
-        ids(&library
-            .ranking(&probe(&space, vector), &Filter::default())
-            .unwrap()),
-        [a.0]
-    );
+    assert_eq!(ids(&library.ranking(&probe(&space, vector), &Filter::default()).unwrap()), [a.0]);
     assert_eq!(library.len().unwrap(), 1);
 }
 
 #[test]
 fn pages_hold_everything_once() {
     let mut library = Library::in_memory().unwrap();
-    library
-        .put(&(0..1300).map(|i| item(&i.to_string())).collect::<Vec<_>>())
-        .unwrap();
+    library.put(&(0..1300).map(|i| item(&i.to_string())).collect::<Vec<_>>()).unwrap();
     let ids: Vec<i64> = library.items().map(|i| i.unwrap().id.0).collect();
     assert_eq!(ids, (1..=1300).collect::<Vec<_>>());
     let page = library.items_after(Some(ItemId(1298)), 10).unwrap();
-    assert_eq!(
-        page.iter().map(|i| i.id.0).collect::<Vec<_>>(),
-        [1299, 1300]
-    );
+    assert_eq!(page.iter().map(|i| i.id.0).collect::<Vec<_>>(), [1299, 1300]);
 }
 
 #[test]
@@ -210,36 +152,17 @@ fn a_batch_is_kept_whole_or_not_at_all() {
     let space = space("toy", 1, 4);
     let mut library = Library::in_memory().unwrap();
     library.bind(&space, &canary(&space)).unwrap();
-    for bad in [
-        vec![1.0; 3],
-        vec![f32::NAN; 4],
-        vec![f32::INFINITY; 4],
-        vec![1.0; 8],
-    ] {
-        let batch = [
-            item("good"),
-            item("bad").with_vector(
-                &space,
-                Embedding {
-                    dim: 4,
-                    values: bad,
-                },
-            ),
-        ];
+    for bad in [vec![1.0; 3], vec![f32::NAN; 4], vec![f32::INFINITY; 4], vec![1.0; 8]] {
+        let batch = [item("good"), item("bad").with_vector(&space, Embedding { dim: 4, values: bad })];
         let error = library.put(&batch).unwrap_err();
         assert!(error.to_string().starts_with("bad: expected"), "{error}");
     }
     let stranger = crate::common::space("stranger", 1, 4);
-    let error = library
-        .put(&[item("bad").with_vector(&stranger, Embedding::single(vec![1.0; 4]))])
-        .unwrap_err();
+    let error = library.put(&[item("bad").with_vector(&stranger, Embedding::single(vec![1.0; 4]))]).unwrap_err();
     assert!(error.to_string().contains("bind it first"), "{error}");
     let mut huge = item("huge");
     huge.size = u64::MAX;
-    assert!(matches!(
-        library.put(&[item("good"), huge]),
-        Err(Error::Range(_))
-    ));
+    assert!(matches!(library.put(&[item("good"), huge]), Err(Error::Range(_))));
     assert_eq!(library.len().unwrap(), 0);
 }
 
@@ -253,10 +176,7 @@ fn names_that_are_not_unicode_are_names() {
     new.media = MediaRef::file(odd);
     let id = library.put(&[new]).unwrap()[0];
     assert_eq!(library.known(odd).unwrap().unwrap().id, id);
-    assert_eq!(
-        library.under(Path::new("/p")).unwrap(),
-        [(id, odd.to_owned())]
-    );
+    assert_eq!(library.under(Path::new("/p")).unwrap(), [(id, odd.to_owned())]);
 }
 
 #[test]
@@ -264,32 +184,18 @@ fn captions_are_set_and_taken_away() {
     let mut library = Library::in_memory().unwrap();
     let id = library.put(&[item("x")]).unwrap()[0];
     library.set_caption(id, Some("a dog")).unwrap();
-    assert_eq!(
-        library.item(id).unwrap().unwrap().caption.as_deref(),
-        Some("a dog")
-    );
+    assert_eq!(library.item(id).unwrap().unwrap().caption.as_deref(), Some("a dog"));
     library.set_caption(id, None).unwrap();
     assert_eq!(library.item(id).unwrap().unwrap().caption, None);
-    assert!(matches!(
-        library.set_caption(ItemId(5), None),
-        Err(Error::UnknownItem(_))
-    ));
+    assert!(matches!(library.set_caption(ItemId(5), None), Err(Error::UnknownItem(_))));
 }
 
 #[test]
 fn the_dump_is_readable() {
     let space = space("toy", 1, 6);
     let mut library = Library::in_memory().unwrap();
-    library
-        .bind(
-            &space,
-            &Embedding::single(vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0]),
-        )
-        .unwrap();
-    let mut new = item("a.jpg").with_vector(
-        &space,
-        Embedding::single(vec![0.5, -0.25, 0.0, 1.0, 2.0, 3.0]),
-    );
+    library.bind(&space, &Embedding::single(vec![1.0, 0.0, 0.0, 0.0, 0.0, 0.0])).unwrap();
+    let mut new = item("a.jpg").with_vector(&space, Embedding::single(vec![0.5, -0.25, 0.0, 1.0, 2.0, 3.0]));
     new.caption = Some("a \"cat\"".into());
     new.thumbnail = Some(vec![0; 10]);
     new.info.codec = Some("jpeg".into());

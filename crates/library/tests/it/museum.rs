@@ -25,21 +25,10 @@ fn space() -> Space {
 
 fn write(dir: &Path) {
     let mut library = Library::create(dir).unwrap();
-    library
-        .bind(&space(), &Embedding::single(vec![0.5; 4]))
-        .unwrap();
+    library.bind(&space(), &Embedding::single(vec![0.5; 4])).unwrap();
     let vector = |x: f32, y: f32| Embedding::single(vec![x, y, 0.0, 0.0]);
-    let mut fish = NewItem::new(
-        MediaRef::file("sea/fish.jpg"),
-        Kind::Picture,
-        Digest::of(b"fish"),
-    );
-    fish.info = Info {
-        width: 64,
-        height: 48,
-        codec: Some("jpeg".into()),
-        ..Info::default()
-    };
+    let mut fish = NewItem::new(MediaRef::file("sea/fish.jpg"), Kind::Picture, Digest::of(b"fish"));
+    fish.info = Info { width: 64, height: 48, codec: Some("jpeg".into()), ..Info::default() };
     fish.caption = Some("a red fish".into());
     fish.thumbnail = Some(vec![0xff, 0xd8, 0xff, 0xd9]);
     (fish.size, fish.mtime_ns) = (1234, 1_700_000_000_123_456_789);
@@ -48,16 +37,8 @@ fn write(dir: &Path) {
     beach.info.duration_secs = Some(2.0);
     beach.info.frames = Some(48);
     beach.info.fps = Some(24.0);
-    let late = NewItem::new(
-        MediaRef::file("late.png"),
-        Kind::Picture,
-        Digest::of(b"late"),
-    );
-    let gone = NewItem::new(
-        MediaRef::file("gone.png"),
-        Kind::Picture,
-        Digest::of(b"gone"),
-    );
+    let late = NewItem::new(MediaRef::file("late.png"), Kind::Picture, Digest::of(b"late"));
+    let gone = NewItem::new(MediaRef::file("gone.png"), Kind::Picture, Digest::of(b"gone"));
     let ids = library
         .put(&[
             fish.with_vector(&space(), vector(1.0, 0.0)),
@@ -67,9 +48,7 @@ fn write(dir: &Path) {
         .unwrap();
     library.seal().unwrap();
     library.remove(&ids[2..]).unwrap();
-    library
-        .put(&[late.with_vector(&space(), vector(0.0, -1.0))])
-        .unwrap();
+    library.put(&[late.with_vector(&space(), vector(0.0, -1.0))]).unwrap();
     library
         .fail(&[Failure {
             path: "sea/broken.mp4".into(),
@@ -99,18 +78,9 @@ fn version_1_opens() {
         std::fs::copy(fixture().join(name), copy.path().join(name)).unwrap();
     }
     let mut library = Library::open(copy.path()).unwrap();
-    library
-        .bind(&space(), &Embedding::single(vec![0.5; 4]))
-        .unwrap();
-    assert_eq!(
-        library.dump().unwrap(),
-        std::fs::read_to_string(fixture().join("dump.txt")).unwrap()
-    );
-    let probe = Probe::single(
-        "composed",
-        space(),
-        Embedding::single(vec![0.6, 0.8, 0.0, 0.0]),
-    );
+    library.bind(&space(), &Embedding::single(vec![0.5; 4])).unwrap();
+    assert_eq!(library.dump().unwrap(), std::fs::read_to_string(fixture().join("dump.txt")).unwrap());
+    let probe = Probe::single("composed", space(), Embedding::single(vec![0.6, 0.8, 0.0, 0.0]));
     let hits = library.ranking(&probe, &Filter::default()).unwrap();
     let scores: Vec<(i64, f32)> = hits.iter().map(|h| (h.item.0, h.score)).collect();
     assert_eq!(scores, [(2, 1.0), (1, 0.6), (4, -0.8)]);

@@ -32,7 +32,7 @@ mod loss;
 mod prototypes;
 
 pub use compose::Composer;
-pub use config::Config;
+pub use config::{Axis, Config};
 pub use loss::{Features, Losses, loss};
 pub use prototypes::Prototypes;
 

@@ -4,7 +4,7 @@
 //! It is not trained by gradient but follows the features with momentum (Eq. 1–2); a query takes
 //! the few prototypes nearest to it and mixes them into one *imagery* vector (Eq. 3–5).
 
-use super::Config;
+use super::{Axis, Config};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation::softmax};
 use nets::layers::{drawn, normalise};
@@ -54,8 +54,18 @@ impl Prototypes {
         Self {
             vectors: self.vectors.map(|p| {
                 let p = p.detach();
-                let a = softmax(p.clone().matmul(v.clone().transpose()) / c.temperature, 1); // (K, B), over the batch
-                normalise(p * c.momentum + a.matmul(v) * (1.0 - c.momentum))
+                let near = normalise(p.clone()).matmul(v.clone().transpose()) / c.follow_temperature; // (K, B)
+                match c.follow_axis {
+                    Axis::Batch => normalise(p * c.momentum + softmax(near, 1).matmul(v) * (1.0 - c.momentum)),
+                    Axis::Prototypes => {
+                        let shares = softmax(near, 0); // (K, B), each column sums to 1
+                        let mass = shares.clone().sum_dim(1); // (K, 1)
+                        // A prototype that nobody is near hardly moves, instead of dividing by nothing.
+                        let step = mass.clone().clamp_max(1.0) * (1.0 - c.momentum);
+                        let mean = shares.matmul(v) / mass.clamp_min(1e-6);
+                        normalise(p.clone() + (mean - p) * step)
+                    }
+                }
             }),
         }
     }
