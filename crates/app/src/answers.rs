@@ -5,9 +5,8 @@ use std::io::Read as _;
 use domain::ItemId;
 use library::{Item, Library};
 use media::Container;
-use search::Found;
 
-use crate::hits::shown_media;
+use crate::hits::{Ranked, shown_media};
 use crate::page::{Answer, Picture, Question};
 
 /// Files up to this size go into the page as they are; of larger ones the thumbnail does.
@@ -23,12 +22,13 @@ pub fn question(
     reference: Picture,
     words: &str,
     not: Option<&str>,
-    hits: &[Found],
+    hits: &[Ranked],
     is_right: Option<&dyn Fn(ItemId) -> bool>,
 ) -> Question {
     let hits = hits
         .iter()
-        .map(|found| Answer {
+        .map(|(rank, found)| Answer {
+            rank: *rank,
             picture: picture(library, &found.item),
             score: found.hit.score,
             right: is_right.map(|is_right| is_right(found.item.id)),
@@ -45,7 +45,7 @@ pub fn picture(library: &Library, item: &Item) -> Picture {
         .or_else(|| Some((library.thumbnail(item.id).ok()??, "image/jpeg")))
         .unwrap_or_else(|| (GONE.to_vec(), "image/svg+xml"));
     let alt = item.caption.clone().unwrap_or_else(|| format!("{} {name}", item.kind));
-    Picture { bytes, mime, alt, caption: name }
+    Picture { bytes, mime, alt, place: name, name: file_name(&item.media) }
 }
 
 /// The file's bytes, where a browser shows them as we would.
@@ -77,5 +77,11 @@ pub fn outsider(media: &domain::MediaRef, limits: &media::Limits) -> Picture {
         .and_then(|clip| clip.frames.into_iter().next());
     let jpeg = frame.and_then(|frame| media::jpeg_bytes(&media::thumb(&frame, 480), 85).ok());
     let (bytes, mime) = jpeg.map_or((GONE.to_vec(), "image/svg+xml"), |bytes| (bytes, "image/jpeg"));
-    Picture { bytes, mime, alt: format!("the reference, {name}"), caption: name }
+    Picture { bytes, mime, alt: format!("the reference, {name}"), name: file_name(media), place: name }
+}
+
+/// The last step of a path, for where there is little room.
+fn file_name(media: &domain::MediaRef) -> String {
+    let name = media.path.file_name().map(|name| name.to_string_lossy().into_owned());
+    crate::paint::printable(&name.unwrap_or_default())
 }

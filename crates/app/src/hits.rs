@@ -73,6 +73,11 @@ pub fn lines(found: &[Ranked], paint: &Paint, is_right: &dyn Fn(ItemId) -> bool)
     out
 }
 
+/// Words as they follow "but": a "but" of their own would be one too many.
+pub fn after_but(words: &str) -> &str {
+    words.strip_prefix("but ").map_or(words, str::trim_start)
+}
+
 /// Where media lies, as short as it can be said.
 pub fn shown_media(media: &MediaRef) -> String {
     let path = shown(&media.path);
@@ -83,7 +88,7 @@ pub fn shown_media(media: &MediaRef) -> String {
 }
 
 /// A row of thumbnails with their places below, as wide as the terminal allows.
-pub fn row_of_pictures(library: &Library, found: &[Found], protocol: Protocol, columns: usize) -> Vec<u8> {
+pub fn row_of_pictures(library: &Library, found: &[Ranked], protocol: Protocol, columns: usize) -> Vec<u8> {
     /// Cells across and down that one picture takes; cells are about twice as high as wide.
     const ACROSS: usize = 16;
     const DOWN: usize = 8;
@@ -93,12 +98,12 @@ pub fn row_of_pictures(library: &Library, found: &[Found], protocol: Protocol, c
     let count = found.len().min(8).min((columns + 1) / (ACROSS + 1));
     let gone = || Rgb::filled(1, 1, [96; 3]);
     let pictures: Vec<Rgb> =
-        found[..count].iter().map(|f| thumbnail(library, f.item.id).unwrap_or_else(gone)).collect();
+        found[..count].iter().map(|(_, f)| thumbnail(library, f.item.id).unwrap_or_else(gone)).collect();
     let sheet = terminal::contact_sheet(&pictures, TILE, GAP, [0; 3]);
     let mut out = terminal::draw(&sheet, sheet.width * ACROSS / TILE, DOWN, protocol);
     // A sixel picture is drawn in pixels, so columns of text would not stand below it.
     if count > 0 && protocol != Protocol::Sixel {
-        let places: String = (1..=count).map(|n| format!("{n:^ACROSS$} ")).collect();
+        let places: String = found[..count].iter().map(|(rank, _)| format!("{rank:^ACROSS$} ")).collect();
         out.extend_from_slice(places.trim_end().as_bytes());
         out.push(b'\n');
     }
@@ -137,8 +142,10 @@ mod tests {
     fn a_line_has_place_score_number_and_a_path_that_is_safe_to_print() {
         let paint = Paint::decide(crate::paint::Choice::Never, false, &|_| None);
         let text = lines(&[(1, found(7, 0.5)), (34, found(12, 0.25))], &paint, &|id| id.0 == 12);
-        let expected = "  1  ████████ 0.500  #7      /films/a\\u{1b}.mp4  00:03\n  \
-                        2  ████     0.250  #12     /films/a\\u{1b}.mp4  00:03  ✓\n";
+        let expected = concat!(
+            "  1  ████████ 0.500  #7      /films/a\\u{1b}.mp4  00:03\n",
+            " 34  ████     0.250  #12     /films/a\\u{1b}.mp4  00:03  ✓\n",
+        );
         assert_eq!(text, expected);
         assert_eq!(lines(&[], &paint, &|_| true), "");
         assert!(lines(&[(1, found(1, -0.5))], &paint, &|_| false).contains("         -0.500"));

@@ -12,14 +12,14 @@ use library::Library;
 use media::Limits;
 use methods::METHODS;
 use scenes::World;
-use search::{Answer, Engine};
+use search::Engine;
 use serde_json::json;
 
 use crate::answers;
 use crate::cli;
 use crate::commands::{Context, eval, print, print_json, scenes as drawing};
 use crate::exit::{Exit, Failure};
-use crate::hits;
+use crate::hits::{self, Ranked};
 use crate::models;
 use crate::page::{Interval, MarksGroup, MarksTable, PageModel, Question, Step};
 use crate::paths::shown;
@@ -148,16 +148,23 @@ fn ask(
     }
     let is_right = |id: ItemId| right.contains(&id);
     let query = Query::new(MediaRef::file(&reference), triplet.text.clone());
-    let answer = search::find(engine, &query, HITS, &Limits::default())?;
+    // The right one is shown even where it stands further down: that is what was missed.
+    let depth = HITS.max(rank.unwrap_or(0)).min(benchmark.gallery.len());
+    let answer = search::find(engine, &query, depth, &Limits::default())?;
+    let mut found = hits::ranked(&answer.hits);
+    let late = found.split_off(HITS.min(found.len()));
+    if !found.iter().any(|(_, f)| is_right(f.item.id)) {
+        found.extend(late.into_iter().find(|(_, f)| is_right(f.item.id)));
+    }
     if !silent {
-        show(engine, &reference, triplet, &answer, &is_right, rank, context)?;
+        show(engine, &reference, triplet, &found, &is_right, rank, context)?;
     }
     let picture = match engine.library.known(&reference)? {
         Some(known) => engine.library.item(known.id)?.map(|item| answers::picture(&engine.library, &item)),
         None => None,
     };
     let picture = picture.unwrap_or_else(|| answers::outsider(&query.reference, &Limits::default()));
-    let question = answers::question(&engine.library, picture, &triplet.text, None, &answer.hits, Some(&is_right));
+    let question = answers::question(&engine.library, picture, &triplet.text, None, &found, Some(&is_right));
     Ok(Question { kind: triplet.change.map(|c| c.to_string()), found_at: rank, ..question })
 }
 
@@ -165,7 +172,7 @@ fn show(
     engine: &Engine,
     reference: &Path,
     triplet: &Triplet,
-    answer: &Answer,
+    found: &[Ranked],
     is_right: &dyn Fn(ItemId) -> bool,
     rank: Option<usize>,
     context: &Context,
@@ -180,15 +187,15 @@ fn show(
     print(format!(
         "\nlike {}, but {}   {}  {outcome}\n",
         shown(reference),
-        paint.bold(&crate::paint::printable(&triplet.text)),
+        paint.bold(&crate::paint::printable(hits::after_but(&triplet.text))),
         paint.dim(&kind)
     ))?;
     let env = |name: &str| std::env::var(name).ok();
     if let Some(protocol) = terminal::detect(context.settings.pictures(), std::io::stdout().is_terminal(), &env) {
         let columns = terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-        print(hits::row_of_pictures(&engine.library, &answer.hits, protocol, columns))?;
+        print(hits::row_of_pictures(&engine.library, found, protocol, columns))?;
     }
-    print(hits::lines(&answer.hits, paint, is_right))
+    print(hits::lines(found, paint, is_right))
 }
 
 /// At which rank the first right answer to each question stands.
@@ -216,7 +223,7 @@ fn table(reports: &[(&str, Report)], context: &Context) -> String {
     let mut out = format!("\n{}\n", context.paint.bold(&table.caption));
     for group in &table.groups {
         let columns: String = table.columns.iter().map(|c| format!("{c:<20}")).collect();
-        out.push_str(&format!("\n{}\n", context.paint.dim(format!("{:<24}{columns}", group.name).trim_end())));
+        out.push_str(&format!("\n{}\n", context.paint.dim(format!("{:<30}{columns}", group.name).trim_end())));
         for (method, cells) in &group.methods {
             let cells: String = cells
                 .iter()
@@ -225,7 +232,7 @@ fn table(reports: &[(&str, Report)], context: &Context) -> String {
                     format!("{:<20}", format!("{value:5.1}  ({low:.1}–{high:.1})"))
                 })
                 .collect();
-            let line = format!("{method:<24}{cells}");
+            let line = format!("{method:<30}{cells}");
             let line = line.trim_end();
             out.push_str(&if method == SHOWN { context.paint.bold(line) } else { line.to_owned() });
             out.push('\n');

@@ -133,9 +133,9 @@ fn show(
     let stdout = std::io::stdout();
     if let Some(protocol) = terminal::detect(context.settings.pictures(), stdout.is_terminal(), &env) {
         let columns = terminal_size::terminal_size().map_or(80, |(w, _)| usize::from(w.0));
-        print(hits::row_of_pictures(library, &answer.hits, protocol, columns))?;
+        print(hits::row_of_pictures(library, &hits::ranked(&answer.hits), protocol, columns))?;
     }
-    print(hits::lines(&answer.hits, &context.paint, &|_| false))?;
+    print(hits::lines(&hits::ranked(&answer.hits), &context.paint, &|_| false))?;
     let took = answer.decode + answer.encode + answer.search;
     context.say(context.paint_err.dim(&format!(
         "the best {} of {}, in {} ms (scores compare within one question only)",
@@ -154,7 +154,8 @@ fn show(
 
 fn page(library: &Library, query: &Query, answer: &Answer, limits: &Limits) -> PageModel {
     let reference = answers::outsider(&query.reference, limits);
-    let question = answers::question(library, reference, &query.words, query.not.as_deref(), &answer.hits, None);
+    let question =
+        answers::question(library, reference, &query.words, query.not.as_deref(), &hits::ranked(&answer.hits), None);
     PageModel {
         title: "Like this, but …".to_owned(),
         lead: format!("The best {} of {} items.", answer.hits.len(), thousands(answer.of as u64)),

@@ -78,7 +78,7 @@ pub(super) fn questions(questions: &[Question]) -> String {
     let mut filters = vec![("all", "All")];
     filters.extend(kinds.iter().map(|kind| (*kind, *kind)));
     if questions.iter().any(is_marked) {
-        filters.extend([("found", "right one shown"), ("missed", "missed")]);
+        filters.extend([("found", "found"), ("missed", "missed")]);
     }
     let mut out = String::from(
         "<section id=\"questions\" aria-labelledby=\"questions-h\"><div class=\"heading\">\
@@ -102,7 +102,9 @@ pub(super) fn questions(questions: &[Question]) -> String {
 }
 
 fn question(out: &mut String, number: usize, q: &Question, is_marked: bool) {
-    let shown = q.hits.iter().any(|hit| hit.right == Some(true));
+    // A right answer may be shown though it stands further down: then its rank is not its place.
+    let among_first = |(i, hit): (usize, &Answer)| hit.right == Some(true) && hit.rank == i + 1;
+    let shown = q.hits.iter().enumerate().any(among_first);
     let kind = q.kind.as_deref().unwrap_or_default();
     let found = if !is_marked {
         ""
@@ -118,7 +120,7 @@ fn question(out: &mut String, number: usize, q: &Question, is_marked: bool) {
          <div><div class=\"eyebrow\">",
         escape(kind),
         media(&q.reference),
-        escape(&q.reference.caption)
+        caption(&q.reference)
     );
     if !kind.is_empty() {
         let _ = write!(out, "<span class=\"pill\">{}</span>", escape(kind));
@@ -133,17 +135,22 @@ fn question(out: &mut String, number: usize, q: &Question, is_marked: bool) {
         None if is_marked && !shown => out.push_str("<span class=\"pill miss\">missed</span>"),
         None => {}
     }
-    let _ = write!(out, "</div><h3 class=\"words\" id=\"q{number}\"><i>but</i> {}", escape(&q.words));
+    let _ = write!(
+        out,
+        "</div><h3 class=\"words\" id=\"q{number}\"><i>but</i> {}",
+        escape(crate::hits::after_but(&q.words))
+    );
     if let Some(not) = &q.not {
         let _ = write!(out, " <i>and not</i> <s>{}</s>", escape(not));
     }
     out.push_str("</h3><ol class=\"hits\">");
     let best = q.hits.iter().map(|hit| hit.score).fold(0.0, f32::max);
-    q.hits.iter().enumerate().for_each(|(i, answer)| hit(out, i + 1, answer, best));
+    q.hits.iter().for_each(|answer| hit(out, answer, best));
     out.push_str("</ol></div></article>");
 }
 
-fn hit(out: &mut String, rank: usize, answer: &Answer, best: f32) {
+fn hit(out: &mut String, answer: &Answer, best: f32) {
+    let rank = answer.rank;
     let width = if best > 0.0 { (answer.score / best).clamp(0.0, 1.0) * 100.0 } else { 0.0 };
     let right = answer.right == Some(true);
     let class = if right { "hit right" } else { "hit" };
@@ -157,8 +164,13 @@ fn hit(out: &mut String, rank: usize, answer: &Answer, best: f32) {
          <span>{:.3}</span>{mark}</div>{}</figcaption></figure></li>",
         media(&answer.picture),
         answer.score,
-        escape(&answer.picture.caption)
+        caption(&answer.picture)
     );
+}
+
+/// A picture's name, and where it lies for who asks.
+fn caption(picture: &Picture) -> String {
+    format!("<span title=\"{}\">{}</span>", escape(&picture.place), escape(&picture.name))
 }
 
 /// A picture, or a clip that the script plays; without the script it has the browser's controls.

@@ -83,6 +83,8 @@ pub struct Question {
 /// One answer.
 #[derive(Clone, Debug)]
 pub struct Answer {
+    /// Its place among all answers, from 1.
+    pub rank: usize,
     /// What it looks like.
     pub picture: Picture,
     /// Its score; comparable within one question only.
@@ -100,8 +102,10 @@ pub struct Picture {
     pub mime: &'static str,
     /// What it shows, for those who do not see it.
     pub alt: String,
-    /// Its name.
-    pub caption: String,
+    /// Its name, short.
+    pub name: String,
+    /// Where it lies.
+    pub place: String,
 }
 
 /// Something that the reader can do next.

@@ -13,7 +13,8 @@ fn picture(seed: u8) -> Picture {
         .concat(),
         mime: "image/gif",
         alt: format!("a drawn scene, {seed}"),
-        caption: format!("scenes/{seed:04}.jpg"),
+        name: format!("{seed:04}.jpg"),
+        place: format!("scenes/{seed:04}.jpg"),
     }
 }
 
@@ -34,6 +35,7 @@ fn model() -> PageModel {
         kind: Some(kind.to_owned()),
         hits: (0..6)
             .map(|i| Answer {
+                rank: i + 1,
                 picture: picture(seed * 10 + i as u8),
                 score: 0.71 - 0.05 * i as f32,
                 right: Some(i + 1 == right),
@@ -85,7 +87,8 @@ fn words_from_outside_stay_words() {
     model.next[0].command = evil.to_owned();
     let q = &mut model.questions[0];
     (q.words, q.not, q.kind) = (evil.to_owned(), Some(evil.to_owned()), Some(evil.to_owned()));
-    (q.reference.alt, q.reference.caption) = (evil.to_owned(), evil.to_owned());
+    (q.reference.alt, q.reference.name) = (evil.to_owned(), evil.to_owned());
+    q.reference.place = evil.to_owned();
     let marks = model.marks.as_mut().unwrap();
     (marks.caption, marks.columns[0]) = (evil.to_owned(), evil.to_owned());
     (marks.groups[0].name, marks.groups[0].methods[0].0) = (evil.to_owned(), evil.to_owned());
@@ -101,6 +104,12 @@ fn every_picture_has_words_and_every_question_its_state() {
     assert_eq!(page.matches("<img ").count(), page.matches(" alt=\"a drawn scene").count());
     assert!(page.contains("right one at 1") && page.contains("missed: right one at 9"));
     assert_eq!(page.matches("✓ right").count(), 2);
+
+    let mut late = model();
+    late.questions[2].hits.push(Answer { rank: 9, picture: picture(1), score: 0.1, right: Some(true) });
+    let page = late.render();
+    assert_eq!(page.matches("✓ right").count(), 3, "the right one is shown");
+    assert!(page.contains("missed: right one at 9") && page.contains(">9</span>"), "with the place where it stood");
     for landmark in ["<main", "<header", "<nav", "<footer", "lang=\"en\"", "<h1>", "class=\"skip\""] {
         assert!(page.contains(landmark), "{landmark}");
     }
