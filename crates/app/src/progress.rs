@@ -123,7 +123,7 @@ impl Drop for Progress {
 
 /// `indexing  38 %  7,020/18,738 items  46/s  ETA 4 min 12 s`.
 fn describe(label: &str, unit: &str, done: u64, total: u64, rate: f64) -> String {
-    let percent = if total == 0 { 100 } else { done * 100 / total };
+    let percent = (done * 100).checked_div(total).unwrap_or(100);
     let eta = match total.saturating_sub(done) {
         0 => String::new(),
         _ if rate <= 0.0 => "  ETA unknown".to_owned(),
@@ -135,7 +135,7 @@ fn describe(label: &str, unit: &str, done: u64, total: u64, rate: f64) -> String
 
 /// A bar of `cells` characters, filled to an eighth of a character.
 pub fn bar(done: u64, total: u64, cells: u64) -> String {
-    let eighths = if total == 0 { cells * 8 } else { (done.min(total) * cells * 8) / total };
+    let eighths = (done.min(total) * cells * 8).checked_div(total).unwrap_or(cells * 8);
     let partial = [" ", "▏", "▎", "▍", "▌", "▋", "▊", "▉"][(eighths % 8) as usize];
     let full = (eighths / 8) as usize;
     let rest = cells as usize - full;

@@ -19,7 +19,7 @@ impl Embedding {
 
     /// How many vectors.
     pub fn rows(&self) -> usize {
-        if self.dim == 0 { 0 } else { self.values.len() / self.dim }
+        self.values.len().checked_div(self.dim).unwrap_or(0)
     }
 
     /// The vectors, one by one.

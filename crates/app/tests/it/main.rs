@@ -2,6 +2,7 @@
 
 mod hostile;
 mod journey;
+mod kill;
 mod manners;
 
 use std::path::{Path, PathBuf};
@@ -10,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 /// A home of its own with nothing in it.
 pub struct Home(tempfile::TempDir);
 
+#[allow(clippy::new_without_default)]
 impl Home {
     /// An empty one.
     pub fn new() -> Self {
