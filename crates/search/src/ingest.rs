@@ -77,7 +77,6 @@ pub struct Added {
 /// What is to be done with a file.
 enum Fate {
     Keep(Box<Kept>),
-    Moved(domain::ItemId, i64),
     Unchanged,
     Failed(Failure),
 }
@@ -118,7 +117,7 @@ pub fn add(
             .zip(plans)
             .map(|(path, plan)| match plan {
                 Plan::Done(fate) => fate,
-                Plan::Read { stamp, twins } => read(path, &stamp, &twins, options, |m| {
+                Plan::Read(stamp) => read(path, &stamp, options, |m| {
                     let clip = m.sample(&sampling, None)?;
                     let thumb = clip
                         .frames
@@ -142,11 +141,7 @@ pub fn add(
 /// A reading plan, made from the database before the batch is decoded side by side.
 enum Plan {
     Done(Fate),
-    Read {
-        stamp: Stamp,
-        /// Kept items of the same size whose own file is gone: the file may have moved.
-        twins: Vec<(domain::ItemId, Digest)>,
-    },
+    Read(Stamp),
 }
 
 fn plan(
@@ -173,7 +168,7 @@ fn plan(
     {
         return Ok(Plan::Done(Fate::Failed(old.clone())));
     }
-    Ok(Plan::Read { stamp, twins: Vec::new() })
+    Ok(Plan::Read(stamp))
 }
 
 fn stamp(path: &Path) -> std::io::Result<Stamp> {
@@ -190,7 +185,6 @@ fn failure(path: &Path, stamp: &Stamp, code: &str, reason: String) -> Failure {
 fn read(
     path: &Path,
     stamp: &Stamp,
-    twins: &[(domain::ItemId, Digest)],
     options: &Options,
     look: impl Fn(&media::Media) -> media::Result<(Seen, Option<Vec<u8>>)>,
 ) -> Fate {
@@ -198,9 +192,6 @@ fn read(
         Ok(digest) => digest,
         Err(e) => return Fate::Failed(failure(path, stamp, "io", e.to_string())),
     };
-    if let Some((id, _)) = twins.iter().find(|(_, d)| *d == digest) {
-        return Fate::Moved(*id, stamp.mtime_ns);
-    }
     let seen = media::open(path, &options.limits).and_then(|m| Ok((look(&m)?, m)));
     match seen {
         Ok(((seen, thumbnail), m)) => {
@@ -241,10 +232,6 @@ fn keep(
     for (path, fate) in paths.iter().zip(fates) {
         match fate {
             Fate::Unchanged => added.unchanged += 1,
-            Fate::Moved(id, mtime_ns) => {
-                engine.library.moved(id, path, mtime_ns)?;
-                (added.moved, added.indexed) = (added.moved + 1, added.indexed + 1);
-            }
             Fate::Failed(f) => {
                 tell(Event::Failed { path, reason: &f.reason });
                 failures.push(f);
