@@ -11,7 +11,7 @@ pub mod blend;
 pub mod imagine;
 mod model;
 
-pub use model::{FORMAT, Manifest, Model, ModelError, Seen, rows};
+pub use model::{FORMAT, Manifest, Model, ModelError, Seen, rows, sight};
 
 use domain::{Embedding, Probe, Space};
 use std::sync::Arc;

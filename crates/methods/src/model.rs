@@ -257,25 +257,9 @@ impl Model {
         }
     }
 
-    /// Frames, through the vision transformer, item by item.
-    ///
-    /// What is named twice (many questions about one reference) is run once.
+    /// What the backbone sees of some items.
     pub fn sight(&self, seen: &[&Seen]) -> Sight {
-        let mut flat: Vec<&Frame> = Vec::new();
-        let mut places: HashMap<*const Seen, Range<usize>> = HashMap::new();
-        let of = seen
-            .iter()
-            .map(|s| {
-                let place = places.entry(std::ptr::from_ref(*s)).or_insert_with(|| {
-                    let first = flat.len();
-                    flat.extend(&s.frames);
-                    first..flat.len()
-                });
-                place.clone().collect()
-            })
-            .collect();
-        let tokens = self.backbone.see(self.manifest.view.tensor(&flat, &self.device));
-        self.backbone.sight(tokens, &Frames { of })
+        sight(&self.backbone, &self.manifest.view, seen, &self.device)
     }
 
     /// The gallery side: one unit vector per item.
@@ -286,6 +270,27 @@ impl Model {
         let sight = self.sight(seen);
         rows(layers::normalise(blip2::pool(self.backbone.image_tokens(&sight))))
     }
+}
+
+/// Frames, through the vision transformer, item by item; training calls this with the network that
+/// it is changing, everyone else calls [`Model::sight`].
+///
+/// What is named twice (many questions about one reference) is run once.
+pub fn sight(net: &Blip2, view: &View, seen: &[&Seen], device: &Device) -> Sight {
+    let mut flat: Vec<&Frame> = Vec::new();
+    let mut places: HashMap<*const Seen, Range<usize>> = HashMap::new();
+    let of = seen
+        .iter()
+        .map(|s| {
+            let place = places.entry(std::ptr::from_ref(*s)).or_insert_with(|| {
+                let first = flat.len();
+                flat.extend(&s.frames);
+                first..flat.len()
+            });
+            place.clone().collect()
+        })
+        .collect();
+    net.sight(net.see(view.tensor(&flat, device)), &Frames { of })
 }
 
 /// The rows of a matrix (B, E), each an embedding.

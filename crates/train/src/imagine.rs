@@ -11,7 +11,7 @@ use burn::module::Module;
 use burn::tensor::{Bool, Tensor, TensorData};
 use half::f16;
 use methods::Model;
-use methods::imagine::{Features, Imagine, Prototypes, loss};
+use methods::imagine::{Features, Imagine, Prototypes, hear, loss, query};
 use nets::Device;
 use nets::blip2::{Blip2, Frames, Sight, Words, pool};
 use nets::layers::normalise;
@@ -171,10 +171,7 @@ impl Compose<'_> {
         let references: Vec<usize> = asked.iter().map(|a| a.reference).collect();
         let sight = tokens.sight(&net.backbone, &references, &self.device);
         let words = self.words(asked);
-        let reference = pool(net.backbone.image_tokens(&sight));
-        let said = net.backbone.text(&words);
-        let composed = pool(net.backbone.composed_tokens(&sight, &words));
-        (reference, said, composed)
+        hear(&net.backbone, &sight, &words)
     }
 
     fn batch(&self, step: usize) -> Vec<&Asked> {
@@ -252,8 +249,7 @@ impl Task for Compose<'_> {
         for chunk in self.val_questions.chunks(64) {
             let asked: Vec<&Asked> = chunk.iter().collect();
             let (v, x, f) = self.query(net, self.val_tokens, &asked);
-            let m = net.imagine.imagery(v, x, &self.head);
-            let queries = floats(normalise(net.imagine.modulate(f, m).0).detach());
+            let queries = floats(query(&net.imagine, &self.head, v, x, f).detach());
             first += queries
                 .par_chunks(e)
                 .zip(&asked)

@@ -14,7 +14,7 @@ use crate::data::{Drawn, groups_at};
 use crate::run::{Step, Task};
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData, activation};
-use methods::{Model, Seen};
+use methods::{Model, Seen, sight};
 use nets::Device;
 use nets::blip2::{Blip2, pool};
 use nets::layers::{Linear, normalise};
@@ -129,7 +129,7 @@ impl Task for Pretrain<'_> {
         let (items, captions) = self.batch(step);
         let seen: Vec<&Seen> = items.iter().map(|i| &self.train.seen[*i]).collect();
         let rows: Vec<Vec<i32>> = captions.iter().map(|c| self.model.words.ids(c)).collect();
-        let sight = sight(&net.backbone, self.model, &seen, &self.device);
+        let sight = sight(&net.backbone, &self.model.manifest.view, &seen, &self.device);
         let looked = net.backbone.qformer.look(&sight); // (B, Q, D)
         let b = items.len();
 
@@ -159,7 +159,7 @@ impl Task for Pretrain<'_> {
         let mut texts = Vec::new();
         for chunk in (0..n).collect::<Vec<_>>().chunks(50) {
             let seen: Vec<&Seen> = chunk.iter().map(|i| &self.val.seen[*i]).collect();
-            let sight = sight(&backbone, self.model, &seen, &self.device);
+            let sight = sight(&backbone, &self.model.manifest.view, &seen, &self.device);
             pictures.extend(floats(normalise(pool(backbone.image_tokens(&sight).detach()))));
             let captions: Vec<&str> = chunk.iter().map(|i| self.val.items[*i].caption.as_str()).collect();
             texts.extend(floats(backbone.text(&self.model.words.batch(&captions, &self.device)).detach()));
@@ -197,18 +197,4 @@ impl Pretrain<'_> {
         let soft = (-logits.clone().abs()).exp().log1p() + logits.clone().clamp_min(0.0);
         (soft - logits * said).sum() / (b as f64 * WORDS_PER_CAPTION)
     }
-}
-
-/// Frames through the vision transformer, on the training device.
-pub fn sight(net: &Blip2, model: &Model, seen: &[&Seen], device: &Device) -> nets::blip2::Sight {
-    let mut flat = Vec::new();
-    let of = seen
-        .iter()
-        .map(|s| {
-            let first = flat.len();
-            flat.extend(&s.frames);
-            (first..flat.len()).collect()
-        })
-        .collect();
-    net.sight(net.see(model.manifest.view.tensor(&flat, device)), &nets::blip2::Frames { of })
 }

@@ -3,10 +3,22 @@
 use super::{Config, Imagine};
 use crate::model::rows;
 use crate::{Asked, Method, MethodError, Model, ModelError, Seen};
+use burn::tensor::Tensor;
 use domain::{Embedding, Probe, Space};
-use nets::blip2::pool;
+use nets::blip2::{Blip2, Sight, Words, pool};
 use nets::layers::normalise;
 use std::sync::Arc;
+
+/// What the backbone makes of references and words: the reference, the words, and both composed, each (B, D).
+pub fn hear(net: &Blip2, sight: &Sight, words: &Words) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    (pool(net.image_tokens(sight)), net.text(words), pool(net.composed_tokens(sight, words)))
+}
+
+/// The query: what [`hear`] gives, modulated by its imagery; unit vectors (B, D).
+pub fn query(head: &Imagine, c: &Config, reference: Tensor<2>, words: Tensor<2>, composed: Tensor<2>) -> Tensor<2> {
+    let imagery = head.imagery(reference, words, c);
+    normalise(head.modulate(composed, imagery).0)
+}
 
 /// IMAGINE, ready to be asked.
 pub struct Composer {
@@ -55,12 +67,10 @@ impl Method for Composer {
         let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
         let sight = self.model.sight(&seen);
         let words = self.model.words.batch(&texts, &self.model.device);
-        let reference = pool(net.image_tokens(&sight));
-        let said = net.text(&words);
-        let composed = pool(net.composed_tokens(&sight, &words));
-        let imagery = head.imagery(reference, said, config);
-        let (query, _) = head.modulate(composed, imagery);
-        let probes = rows(normalise(query)).into_iter().map(|q| Probe::single("composed", self.space.clone(), q));
+        let (reference, said, composed) = hear(net, &sight, &words);
+        let probes = rows(query(head, config, reference, said, composed))
+            .into_iter()
+            .map(|q| Probe::single("composed", self.space.clone(), q));
         Ok(probes.collect())
     }
 }

@@ -31,7 +31,7 @@ mod config;
 mod loss;
 mod prototypes;
 
-pub use compose::Composer;
+pub use compose::{Composer, hear, query};
 pub use config::{Axis, Config};
 pub use loss::{Features, Losses, loss};
 pub use prototypes::Prototypes;
