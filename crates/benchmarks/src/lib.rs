@@ -47,6 +47,7 @@
 
 mod benchmark;
 mod compare;
+mod mark;
 mod protocol;
 mod ranking;
 mod report;
@@ -61,7 +62,10 @@ mod error;
 pub use benchmark::{Benchmark, LeftOut, Marker};
 pub use compare::{Comparison, Difference, GroupComparison};
 pub use error::Error;
-pub use protocol::{Protocol, TieRule};
+pub use mark::Mark;
+pub use protocol::{
+    Average, CaptionRule, Frames, GalleryRule, PROTOCOLS, Pooling, Preset, Protocol, RightRule, TieRule, preset,
+};
 pub use ranking::{Ranking, rank_of};
 pub use report::{AtK, Estimate, Marks, QueryRank, Report};
 

@@ -202,7 +202,7 @@ fn the_table_reads_like_this() {
     let text = report.to_string();
     let want = "\
 small: 2 questions over 4 items
-protocol likebut (DIGEST): reference left out; ties go against the method; any right answer in the first k is a hit; AP over min(answers, k)
+protocol likebut (DIGEST): gallery: all that the set lists; reference left out; ties go against the method; any right answer in the first k is a hit; AP over min(answers, k)
 [95 % intervals from 10,000 resamples of the questions]
 
                              all
