@@ -9,7 +9,6 @@ mod doctor;
 mod eval;
 mod find;
 mod remove;
-pub mod report;
 mod scenes;
 mod status;
 mod train;

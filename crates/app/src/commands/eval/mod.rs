@@ -1,5 +1,7 @@
 //! `likebut eval`: mark methods on a set of questions.
 
+mod report;
+
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,7 +15,7 @@ use serde_json::json;
 use train::exam;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json, report};
+use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
