@@ -1,5 +1,19 @@
 //! The sizes of a BLIP-2 backbone, and the named presets.
 
+/// Which vision transformer: EVA's, or CLIP's, which BLIP-2's smaller checkpoint was made with.
+///
+/// Both are pre-norm transformers without a final norm. CLIP's has a norm before the first block, no
+/// bias on the patches, QuickGELU for GELU, and norms with eps 1e-5 where EVA's have 1e-6.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Family {
+    /// EVA-CLIP ViT-g/14; LAVIS `eva_vit.py`.
+    #[default]
+    Eva,
+    /// CLIP ViT-L/14 less its last block; LAVIS `clip_vit.py`.
+    Clip,
+}
+
 /// Everything that decides the shape of a BLIP-2 backbone.
 ///
 /// One code for all sizes: what is trained at `toy` size here is the architecture that loads the
@@ -11,6 +25,9 @@ pub struct Config {
     pub image: usize,
     /// Side of a patch, pixels.
     pub patch: usize,
+    /// Which vision transformer; EVA's where a manifest says nothing.
+    #[serde(default)]
+    pub vit_family: Family,
     /// Width of the vision transformer.
     pub vit_width: usize,
     /// Blocks of the vision transformer.
@@ -19,6 +36,10 @@ pub struct Config {
     pub vit_heads: usize,
     /// Hidden width of the vision transformer's MLP.
     pub vit_mlp: usize,
+    /// Added to the variance in `ln_vision`: 1e-5 in LAVIS and all that grew from it, 1e-6 in
+    /// transformers. Weights are of one or the other; where a manifest says nothing it is LAVIS'.
+    #[serde(default = "lavis_ln_vision_eps")]
+    pub ln_vision_eps: f64,
     /// Learned positions for the frames of a clip, added after `ln_vision`.
     /// 0 as published: there a clip's frames are a bag. With positions, order can be seen.
     pub frame_positions: usize,
@@ -40,6 +61,17 @@ pub struct Config {
     pub positions: usize,
     /// Dimension of the shared space.
     pub embed: usize,
+    /// Whether there is a head that says if a text fits a picture.
+    #[serde(default)]
+    pub itm: bool,
+    /// Whether there is BERT's head that predicts words; its last product is the word embeddings.
+    #[serde(default)]
+    pub text_head: bool,
+}
+
+/// PyTorch's default, which LAVIS leaves as it is.
+fn lavis_ln_vision_eps() -> f64 {
+    1e-5
 }
 
 /// The named sizes.
@@ -48,6 +80,7 @@ pub const PRESETS: &[(&str, fn() -> Config)] = &[
     ("toy", Config::toy),
     ("blip2-coco-364", Config::coco_364),
     ("blip2-pretrain-224", Config::pretrain_224),
+    ("blip2-pretrain-vitl-224", Config::pretrain_vitl_224),
 ];
 
 impl Config {
@@ -61,10 +94,12 @@ impl Config {
         Self {
             image: 28,
             patch: 14,
+            vit_family: Family::Eva,
             vit_width: 16,
             vit_depth: 2,
             vit_heads: 2,
             vit_mlp: 32,
+            ln_vision_eps: lavis_ln_vision_eps(),
             frame_positions: 2,
             width: 16,
             layers: 2,
@@ -75,6 +110,8 @@ impl Config {
             vocab: 64,
             positions: 32,
             embed: 8,
+            itm: false,
+            text_head: false,
         }
     }
 
@@ -83,10 +120,12 @@ impl Config {
         Self {
             image: 112,
             patch: 16,
+            vit_family: Family::Eva,
             vit_width: 192,
             vit_depth: 6,
             vit_heads: 3,
             vit_mlp: 768,
+            ln_vision_eps: lavis_ln_vision_eps(),
             frame_positions: 2,
             width: 192,
             layers: 4,
@@ -97,6 +136,8 @@ impl Config {
             vocab: 768,
             positions: 64,
             embed: 128,
+            itm: false,
+            text_head: false,
         }
     }
 
@@ -110,10 +151,12 @@ impl Config {
         Self {
             image: 224,
             patch: 14,
+            vit_family: Family::Eva,
             vit_width: 1408,
             vit_depth: 39,
             vit_heads: 16,
             vit_mlp: 6144,
+            ln_vision_eps: lavis_ln_vision_eps(),
             frame_positions: 0,
             width: 768,
             layers: 12,
@@ -124,12 +167,55 @@ impl Config {
             vocab: 30523,
             positions: 512,
             embed: 256,
+            itm: true,
+            text_head: false,
         }
+    }
+
+    /// `blip2_pretrain_vitL`: CLIP ViT-L/14 less its last block, and the same Q-Former.
+    pub fn pretrain_vitl_224() -> Self {
+        Self { vit_family: Family::Clip, vit_width: 1024, vit_depth: 23, vit_mlp: 4096, ..Self::pretrain_224() }
     }
 
     /// Tokens of one frame: patches and the class token.
     pub fn tokens(&self) -> usize {
         (self.image / self.patch).pow(2) + 1
+    }
+
+    /// Numbers to be learnt, by arithmetic: nothing is allocated.
+    ///
+    /// The published figure for the backbone of CoVR-2 and IMAGINE, 1,173,189,819, counts the head
+    /// that predicts words and leaves out the one for matching.
+    ///
+    /// ```
+    /// use nets::blip2::Config;
+    /// let published = Config { itm: false, text_head: true, ..Config::coco_364() };
+    /// assert_eq!(published.parameters(), 1_173_189_819);
+    /// assert_eq!(Config { text_head: false, ..published }.parameters(), 1_172_567_168);
+    /// ```
+    pub fn parameters(&self) -> usize {
+        let (dv, d) = (self.vit_width, self.width);
+        let norm = |w: usize| 2 * w;
+        let linear = |i: usize, o: usize| i * o + o;
+        let vit_mlp = linear(dv, self.vit_mlp) + linear(self.vit_mlp, dv);
+        let block = 2 * norm(dv) + 3 * dv * dv + 2 * dv + linear(dv, dv) + vit_mlp;
+        let first = match self.vit_family {
+            Family::Eva => dv,        // the patches' bias
+            Family::Clip => norm(dv), // the norm before the first block
+        };
+        let pixels = 3 * self.patch * self.patch;
+        let vit = pixels * dv + first + dv + self.tokens() * dv + self.vit_depth * block;
+        let attention = |seen: usize| 2 * linear(d, d) + 2 * linear(seen, d) + norm(d);
+        let feed = linear(d, self.mlp) + linear(self.mlp, d) + norm(d);
+        let qformer = self.queries * d
+            + (self.vocab + self.positions) * d
+            + norm(d)
+            + self.layers * (attention(d) + 2 * feed)
+            + self.layers.div_ceil(self.cross_every) * attention(dv);
+        let heads = 2 * linear(d, self.embed)
+            + if self.itm { linear(d, 2) } else { 0 }
+            + if self.text_head { linear(d, d) + norm(d) + self.vocab } else { 0 };
+        vit + norm(dv) + self.frame_positions * dv + qformer + heads
     }
 
     /// Whether the sizes fit together; the message says which do not.
@@ -158,6 +244,9 @@ impl Config {
         if sizes.contains(&0) {
             return Err("every size except frame_positions must be at least 1".into());
         }
+        if !(self.ln_vision_eps > 0.0 && self.ln_vision_eps < 1.0) {
+            return Err(format!("ln_vision_eps: {} is no small positive number", self.ln_vision_eps));
+        }
         // The largest published model is far below these; a hostile file must not make us allocate.
         if self.image > 4096
             || self.vocab > 1 << 20
@@ -179,5 +268,14 @@ mod tests {
             make().check().unwrap_or_else(|e| panic!("{name}: {e}"));
         }
         assert!(Config { vit_heads: 5, ..Config::toy() }.check().is_err());
+        assert!(Config { ln_vision_eps: f64::NAN, ..Config::toy() }.check().is_err());
+    }
+
+    #[test]
+    fn a_manifest_from_before_there_was_a_choice_is_read() {
+        let mut old = serde_json::to_value(Config::toy()).unwrap();
+        let new = ["vit_family", "ln_vision_eps", "itm", "text_head"];
+        new.iter().for_each(|f| drop(old.as_object_mut().unwrap().remove(*f).unwrap()));
+        assert_eq!(serde_json::from_value::<Config>(old).unwrap(), Config::toy());
     }
 }

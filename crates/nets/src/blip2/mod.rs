@@ -7,13 +7,22 @@
 //! frames ─▶ Vit ─▶ ln_vision ─▶ (+ frame positions) ─▶ Sight
 //! Sight ───────────▶ QFormer.look ─────▶ vision_proj ─▶ one space ◀─ text_proj ◀─ QFormer.read ◀─ words
 //! Sight and words ─▶ QFormer.compose ──▶ text_proj ───▶ one space
+//!                                   └──▶ itm_head ────▶ does the text fit the picture?
 //! ```
+//!
+//! Where LAVIS and transformers differ, the difference is in the configuration (`ln_vision_eps`) or
+//! has no effect on what comes out: LAVIS hides padding by -10,000, transformers by the lowest number
+//! there is, and here it is left out; LAVIS stores no bias for EVA's keys, transformers stores zeros.
+//! Word 30522, `[DEC]`, begins a text in LAVIS' captioning only; a text to be compared begins with
+//! `[CLS]` in both.
 
 mod config;
+mod positions;
 mod qformer;
 mod vit;
 
-pub use config::{Config, PRESETS};
+pub use config::{Config, Family, PRESETS};
+pub use positions::{Corners, resize_positions};
 pub use qformer::{QFormer, Sight, Words};
 pub use vit::Vit;
 
@@ -26,7 +35,7 @@ use burn::tensor::{Device, Int, Tensor};
 pub struct Blip2 {
     /// Frames to tokens.
     pub vit: Vit,
-    /// Between the vision transformer and the Q-Former; eps 1e-5.
+    /// Between the vision transformer and the Q-Former; its eps is the configuration's.
     pub ln_vision: LayerNorm,
     /// (F, D): which frame a token is of; absent in the published models.
     pub frame_positions: Option<Param<Tensor<2>>>,
@@ -36,6 +45,21 @@ pub struct Blip2 {
     pub vision_proj: Linear,
     /// Words, and queries that heard words, into the space.
     pub text_proj: Linear,
+    /// Queries that saw a picture and heard words, to two logits: does not fit, fits.
+    pub itm_head: Option<Linear>,
+    /// BERT's head that predicts words.
+    pub text_head: Option<TextHead>,
+}
+
+/// BERT's head that predicts words: its last product is the word embeddings themselves.
+#[derive(Module, Debug)]
+pub struct TextHead {
+    /// Before the norm.
+    pub dense: Linear,
+    /// After GELU.
+    pub norm: LayerNorm,
+    /// (V)
+    pub bias: Param<Tensor<1>>,
 }
 
 /// Which frames, of those run through the vision transformer, belong to which item.
@@ -51,12 +75,18 @@ impl Blip2 {
         let std = |n: usize| (1.0 / n as f64).sqrt();
         Self {
             vit: Vit::new(c, device),
-            ln_vision: LayerNorm::new(c.vit_width, 1e-5, device),
+            ln_vision: LayerNorm::new(c.vit_width, c.ln_vision_eps, device),
             frame_positions: (c.frame_positions > 0)
                 .then(|| layers::drawn([c.frame_positions, c.vit_width], 0.2, device)),
             qformer: QFormer::new(c, device),
             vision_proj: Linear::new(c.width, c.embed, std(c.width), device),
             text_proj: Linear::new(c.width, c.embed, std(c.width), device),
+            itm_head: c.itm.then(|| Linear::new(c.width, 2, std(c.width), device)),
+            text_head: c.text_head.then(|| TextHead {
+                dense: Linear::new(c.width, c.width, std(c.width), device),
+                norm: LayerNorm::new(c.width, qformer::BERT_EPS, device),
+                bias: Param::from_tensor(Tensor::zeros([c.vocab], device)),
+            }),
         }
     }
 
@@ -113,6 +143,36 @@ impl Blip2 {
         let q = self.qformer.query_tokens.dims()[1];
         normalise(self.text_proj.forward(x.slice([0..b, 0..q, 0..d])))
     }
+
+    /// Does each text fit its picture? Logits (B, 2), no and yes: the mean over the queries.
+    /// `None` for a model without the head.
+    pub fn matching(&self, sight: &Sight, words: &Words) -> Option<Tensor<2>> {
+        let head = self.itm_head.as_ref()?;
+        let x = self.qformer.compose(sight, words);
+        let [b, _, d] = x.dims();
+        let q = self.qformer.query_tokens.dims()[1];
+        let each = head.forward(x.slice([0..b, 0..q, 0..d])); // (B, Q, 2)
+        Some(each.mean_dim(1).reshape([b, 2]))
+    }
+
+    /// Which word belongs at each place: what the Q-Former made of words (B, T, D) → logits (B, T, V).
+    /// `None` for a model without the head.
+    pub fn word_logits(&self, read: Tensor<3>) -> Option<Tensor<3>> {
+        let head = self.text_head.as_ref()?;
+        let x = head.norm.forward(layers::gelu(head.dense.forward(read)));
+        let words = self.qformer.word_embeddings.val().swap_dims(0, 1); // (D, V)
+        Some(layers::linear(x, words, head.bias.val()))
+    }
+}
+
+/// How alike pictures and texts are, as BLIP-2 was trained to see it: the cosine of the text and that
+/// query of the picture which is nearest to it.
+/// Unit vectors of pictures (B, Q, E) and of texts (T, E) → (B, T).
+pub fn likeness(images: Tensor<3>, texts: Tensor<2>) -> Tensor<2> {
+    let [b, q, e] = images.dims();
+    let t = texts.dims()[0];
+    let each = images.reshape([b * q, e]).matmul(texts.swap_dims(0, 1)).reshape([b, q, t]);
+    each.max_dim(1).reshape([b, t])
 }
 
 /// The mean over an item's token vectors (B, Q, E) → (B, E); not normalised again.

@@ -15,7 +15,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Int, Tensor};
 use std::sync::Arc;
 
-const BERT_EPS: f64 = 1e-12;
+/// BERT's norms: so small that it only matters where all of a row is one number.
+pub(super) const BERT_EPS: f64 = 1e-12;
 const STD: f64 = 0.02;
 
 /// A batch of texts, padded at the end to one length.
@@ -152,7 +153,9 @@ impl QFormer {
 }
 
 impl Layer {
-    fn forward(&self, x: Tensor<3>, q: usize, valid: Option<Arc<Vec<usize>>>, sight: Option<&Sight>) -> Tensor<3> {
+    /// x (B, Q + T, D), its first `q` places queries → the same shape.
+    /// Of item `b` the first `valid[b]` places are not padding; all where `valid` is absent.
+    pub fn forward(&self, x: Tensor<3>, q: usize, valid: Option<Arc<Vec<usize>>>, sight: Option<&Sight>) -> Tensor<3> {
         let x = self.own.forward(x.clone(), x, valid);
         let [b, n, d] = x.dims();
         if q == 0 {

@@ -52,30 +52,24 @@ fn the_order_of_frames_matters_only_with_positions() {
     assert!(gap(seen(&bag, vec![0, 1]), seen(&bag, vec![1, 0])) < 1e-5);
 }
 
-/// The sum of the sizes of all parameters, by arithmetic: no memory is taken for them.
-fn parameters(c: &Config) -> usize {
-    let (dv, d) = (c.vit_width, c.width);
-    let norm = |w: usize| 2 * w;
-    let linear = |i: usize, o: usize| i * o + o;
-    let block = 2 * norm(dv) + 3 * dv * dv + 2 * dv + linear(dv, dv) + linear(dv, c.vit_mlp) + linear(c.vit_mlp, dv);
-    let vit = linear(3 * c.patch * c.patch, dv) + dv + c.tokens() * dv + c.vit_depth * block;
-    let attention = |seen: usize| 2 * linear(d, d) + 2 * linear(seen, d) + norm(d);
-    let feed = linear(d, c.mlp) + linear(c.mlp, d) + norm(d);
-    let cross = (0..c.layers).filter(|i| i % c.cross_every == 0).count();
-    let qformer = c.queries * d
-        + (c.vocab + c.positions) * d
-        + norm(d)
-        + c.layers * (attention(d) + 2 * feed)
-        + cross * attention(dv);
-    vit + norm(dv) + c.frame_positions * dv + qformer + 2 * linear(d, c.embed)
+#[test]
+fn the_published_size_is_reached_to_the_parameter() {
+    // The backbone of CoVR-2 and IMAGINE, without and with BERT's word-prediction head.
+    let published = Config { itm: false, ..Config::coco_364() };
+    assert_eq!(published.parameters(), 1_172_567_168);
+    assert_eq!(Config { text_head: true, ..published }.parameters(), 1_173_189_819);
+    let clip = Config { vit_family: Family::Clip, ..Config::tiny() };
+    let heads = Config { itm: true, text_head: true, layers: 3, ..Config::tiny() };
+    for c in [Config::tiny(), Config::toy(), clip, heads] {
+        assert_eq!(c.parameters(), Blip2::new(&c, &crate::cpu()).num_params(), "{c:?}");
+    }
 }
 
 #[test]
-fn the_published_size_is_reached_to_the_parameter() {
-    // The backbone of CoVR-2 and IMAGINE, without BERT's word-prediction head.
-    assert_eq!(parameters(&Config::coco_364()), 1_173_189_819 - 622_651);
-    for c in [Config::tiny(), Config::toy()] {
-        let net = Blip2::new(&c, &crate::cpu());
-        assert_eq!(parameters(&c), net.num_params());
-    }
+fn heads_that_are_not_there_say_so() {
+    let (net, device) = tiny();
+    let sight = net.sight(net.see(Tensor::zeros([1, 3, 28, 28], &device)), &Frames { of: vec![vec![0]] });
+    let text = words(&[&[2, 5, 3]], &device);
+    assert!(net.matching(&sight, &text).is_none());
+    assert!(net.word_logits(net.qformer.read(&text)).is_none());
 }

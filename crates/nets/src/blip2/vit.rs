@@ -1,25 +1,38 @@
-//! The vision transformer: EVA's shape, pictures in, all tokens of the last block out.
+//! The vision transformer: EVA's shape or CLIP's, pictures in, all tokens of the last block out.
 //!
-//! Pre-norm blocks; one fused qkv product whose key bias is zero; learned absolute positions; no
+//! Pre-norm blocks; one fused qkv product; learned absolute positions, the class token's first; no
 //! final norm, because BLIP-2 puts its own `ln_vision` behind it.
-//! Reference: LAVIS `eva_vit.py`; the CLS token comes first.
+//! There is no bias on the keys. EVA has none; CLIP's is dropped when it is read, because it adds the
+//! same to a query's scores of all keys, which the softmax over the keys takes away again.
+//! Reference: LAVIS `eva_vit.py` and `clip_vit.py`.
 
-use super::Config;
+use super::{Config, Family};
 use crate::layers::{self, LayerNorm, Linear};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor};
+use burn::tensor::{Device, Tensor, activation};
 
 /// Frames to tokens.
 #[derive(Module, Debug)]
 pub struct Vit {
-    /// A patch's pixels to a token; (3 · patch · patch, D), channels first.
-    pub patch_embed: Linear,
+    /// A patch's pixels to a token.
+    pub patch_embed: Patches,
     /// (1, 1, D)
     pub cls_token: Param<Tensor<3>>,
     /// (1, P + 1, D)
     pub pos_embed: Param<Tensor<3>>,
+    /// Before the first block; CLIP's only.
+    pub norm_pre: Option<LayerNorm>,
     /// In order.
     pub blocks: Vec<Block>,
+}
+
+/// A patch's pixels to a token.
+#[derive(Module, Debug)]
+pub struct Patches {
+    /// (3 · patch · patch, D), channels first.
+    pub weight: Param<Tensor<2>>,
+    /// (D); EVA's only.
+    pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     patch: usize,
 }
@@ -45,6 +58,8 @@ pub struct Block {
     pub fc2: Linear,
     #[module(skip)]
     heads: usize,
+    #[module(skip)]
+    family: Family,
 }
 
 impl Vit {
@@ -52,26 +67,59 @@ impl Vit {
     pub fn new(c: &Config, device: &Device) -> Self {
         let d = c.vit_width;
         let pixels = 3 * c.patch * c.patch;
+        let eva = c.vit_family == Family::Eva;
         Self {
-            patch_embed: Linear::new(pixels, d, (1.0 / pixels as f64).sqrt(), device),
+            patch_embed: Patches {
+                weight: layers::drawn([pixels, d], (1.0 / pixels as f64).sqrt(), device),
+                bias: eva.then(|| Param::from_tensor(Tensor::zeros([d], device))),
+                patch: c.patch,
+            },
             cls_token: layers::drawn([1, 1, d], 0.02, device),
             pos_embed: layers::drawn([1, c.tokens(), d], 0.02, device),
+            norm_pre: (!eva).then(|| LayerNorm::new(d, eps(c.vit_family), device)),
             blocks: (0..c.vit_depth).map(|_| Block::new(c, device)).collect(),
-            patch: c.patch,
         }
     }
 
     /// pixels (N, 3, S, S) → tokens (N, P + 1, D)
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
+        self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+    }
+
+    /// What the first block reads: pixels (N, 3, S, S) → tokens with their positions (N, P + 1, D)
+    pub fn embed(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let x = self.patch_embed.forward(pixels); // (N, P, D)
+        let [n, _, d] = x.dims();
+        let x = Tensor::cat(vec![self.cls_token.val().expand([n, 1, d]), x], 1); // (N, P + 1, D)
+        let x = x + self.pos_embed.val();
+        match &self.norm_pre {
+            Some(norm) => norm.forward(x),
+            None => x,
+        }
+    }
+}
+
+impl Patches {
+    /// pixels (N, 3, S, S) → tokens (N, P, D)
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         let [n, _, side, _] = pixels.dims();
         let (p, g) = (self.patch, side / self.patch);
         // Cutting patches by reshape and one product is the convolution with stride = kernel.
         let patches = pixels.reshape([n, 3, g, p, g, p]).permute([0, 2, 4, 1, 3, 5]); // (N, g, g, 3, p, p)
-        let x = self.patch_embed.forward(patches.reshape([n, g * g, 3 * p * p])); // (N, P, D)
-        let d = x.dims()[2];
-        let x = Tensor::cat(vec![self.cls_token.val().expand([n, 1, d]), x], 1); // (N, P + 1, D)
-        let x = x + self.pos_embed.val();
-        self.blocks.iter().fold(x, |x, block| block.forward(x))
+        let weight = self.weight.val();
+        let bias = match &self.bias {
+            Some(bias) => bias.val(),
+            None => Tensor::zeros([weight.dims()[1]], &weight.device()),
+        };
+        layers::linear(patches.reshape([n, g * g, 3 * p * p]), weight, bias)
+    }
+}
+
+/// Added to the variance in the transformer's norms.
+fn eps(family: Family) -> f64 {
+    match family {
+        Family::Eva => 1e-6,
+        Family::Clip => 1e-5,
     }
 }
 
@@ -83,24 +131,30 @@ impl Block {
         let last = std / (2.0 * c.vit_depth as f64).sqrt();
         let zeros = || Param::from_tensor(Tensor::zeros([d], device));
         Self {
-            norm1: LayerNorm::new(d, 1e-6, device),
+            norm1: LayerNorm::new(d, eps(c.vit_family), device),
             qkv: layers::drawn([d, 3 * d], std, device),
             q_bias: zeros(),
             v_bias: zeros(),
             proj: Linear::new(d, d, last, device),
-            norm2: LayerNorm::new(d, 1e-6, device),
+            norm2: LayerNorm::new(d, eps(c.vit_family), device),
             fc1: Linear::new(d, c.vit_mlp, std, device),
             fc2: Linear::new(c.vit_mlp, d, last, device),
             heads: c.vit_heads,
+            family: c.vit_family,
         }
     }
 
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    /// x (N, P + 1, D) → the same shape
+    pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let q_bias = self.q_bias.val();
         let bias = Tensor::cat(vec![q_bias.clone(), q_bias.zeros_like(), self.v_bias.val()], 0);
         let qkv = layers::linear(self.norm1.forward(x.clone()), self.qkv.val(), bias); // (N, T, 3D)
         let x = x + self.proj.forward(layers::self_attention(qkv, self.heads));
-        let hidden = layers::gelu(self.fc1.forward(self.norm2.forward(x.clone())));
+        let wide = self.fc1.forward(self.norm2.forward(x.clone()));
+        let hidden = match self.family {
+            Family::Eva => layers::gelu(wide),
+            Family::Clip => wide.clone() * activation::sigmoid(wide * 1.702),
+        };
         x + self.fc2.forward(hidden)
     }
 }
