@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use domain::{Digest, GalleryEntry, Triplet};
 
 use crate::bootstrap::Bootstrap;
-use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, ranking};
+use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, TieRule, ranking};
 
 /// A gallery, questions with their right answers, and the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,12 +15,18 @@ pub struct Benchmark {
     pub name: String,
     /// Everything that may be an answer.
     pub gallery: Vec<GalleryEntry>,
+    /// What is asked about but may not be an answer: references that are not in the gallery
+    /// (WebVid-CoVR's gallery holds its target videos only).
+    pub references: Vec<GalleryEntry>,
     /// The questions.
     pub queries: Vec<Triplet>,
     /// The folder that the gallery's paths start from.
     pub root: PathBuf,
     /// The rules.
     pub protocol: Protocol,
+    /// Whether the right answers are kept by a server (CIRR's and CIRCO's test parts): then no
+    /// question has any, nothing can be marked here, and rankings can only be handed in.
+    pub hidden: bool,
     /// What the set names but this exam had to do without.
     pub left_out: LeftOut,
 }
@@ -43,7 +49,8 @@ impl Benchmark {
         protocol: Protocol,
     ) -> Result<Self> {
         let (root, left_out) = (PathBuf::new(), LeftOut::default());
-        let this = Self { name: name.into(), gallery, queries, root, protocol, left_out };
+        let references = Vec::new();
+        let this = Self { name: name.into(), gallery, references, queries, root, protocol, hidden: false, left_out };
         this.check()?;
         Ok(this)
     }
@@ -61,6 +68,12 @@ impl Benchmark {
         }
         for q in &self.queries {
             text.push_str(&format!("\0q\0{}\0{}\0{}\0{:?}\0{:?}", q.id, q.reference, q.text, q.targets, q.subset));
+            if !q.wordings.is_empty() {
+                text.push_str(&format!("\0also\0{:?}", q.wordings));
+            }
+            if let Some(candidates) = &q.candidates {
+                text.push_str(&format!("\0among\0{candidates:?}"));
+            }
         }
         Digest::of(text.as_bytes())
     }
@@ -87,6 +100,10 @@ impl Benchmark {
     /// Marks answer sheets as they come, so that they need not all lie in memory.
     pub fn marker(&self) -> Result<Marker<'_>> {
         self.check()?;
+        if self.hidden {
+            let fault = "a server keeps its right answers; hand in a submission instead of marking".to_owned();
+            return Err(Error::Benchmark { name: self.name.clone(), fault });
+        }
         Ok(Marker {
             benchmark: self,
             place: self.gallery.iter().enumerate().map(|(i, g)| (g.name.as_str(), i)).collect(),
@@ -109,19 +126,28 @@ impl Benchmark {
         if let Some(twice) = self.gallery.iter().find(|g| !names.insert(g.name.as_str())) {
             return fault(format!("the gallery names {} twice; names must be unique", twice.name));
         }
+        let mut outside = HashSet::with_capacity(self.references.len());
+        if let Some(twice) =
+            self.references.iter().find(|g| names.contains(g.name.as_str()) || !outside.insert(g.name.as_str()))
+        {
+            return fault(format!("its gallery and references name {} twice; names must be unique", twice.name));
+        }
         let mut ids = HashSet::with_capacity(self.queries.len());
         for q in &self.queries {
             let says = |text: String| fault(format!("question {}: {text}", q.id));
             if !ids.insert(q.id.as_str()) {
                 return says("another question has the same id; ids must be unique".to_owned());
             }
-            if !names.contains(q.reference.as_str()) {
-                return says(format!("its reference {} is not in the gallery", q.reference));
+            if !names.contains(q.reference.as_str()) && !outside.contains(q.reference.as_str()) {
+                return says(format!("its reference {} is not in the gallery, nor beside it", q.reference));
             }
-            if q.targets.is_empty() {
+            if q.targets.is_empty() && !self.hidden {
                 return says("it has no right answer; give at least one".to_owned());
             }
-            for list in [Some(&q.targets), q.subset.as_ref()].into_iter().flatten() {
+            if !q.targets.is_empty() && self.hidden {
+                return says("it has a right answer, but the benchmark says that its answers are hidden".to_owned());
+            }
+            for list in [Some(&q.targets), q.subset.as_ref(), q.candidates.as_ref()].into_iter().flatten() {
                 let mut once = HashSet::new();
                 for name in list {
                     if !names.contains(name.as_str()) {
@@ -132,15 +158,15 @@ impl Benchmark {
                     }
                 }
             }
-            if self.protocol.drop_reference && q.targets.contains(&q.reference) {
-                return says(
-                    "its reference is also a right answer, but the protocol leaves the reference out".to_owned(),
-                );
-            }
-            if let Some(subset) = &q.subset
-                && !subset.contains(&q.targets[0])
+            if let (Some(subset), Some(first)) = (&q.subset, q.targets.first())
+                && !subset.contains(first)
             {
-                return says(format!("its first right answer {} is not among its look-alikes", q.targets[0]));
+                return says(format!("its first right answer {first} is not among its look-alikes"));
+            }
+            if let Some(candidates) = &q.candidates
+                && let Some(outside) = q.targets.iter().find(|t| !candidates.contains(t))
+            {
+                return says(format!("its right answer {outside} is not among its candidates"));
             }
         }
         Ok(())
@@ -160,7 +186,9 @@ pub struct Marker<'a> {
 impl Marker<'_> {
     /// Marks one question's ranking: the gallery's names, best first.
     ///
-    /// It must hold the whole gallery, or at least as many names as the protocol looks deep.
+    /// It must hold the whole gallery, or at least as many names as the protocol looks deep; where the
+    /// question has candidates, all of them. A right answer that the protocol takes out, because it is
+    /// the reference itself, is never found: the question is still asked and may be missed.
     pub fn add<'n>(&mut self, query: &str, names: impl IntoIterator<Item = &'n str>) -> Result<()> {
         let Benchmark { queries, gallery, protocol, .. } = self.benchmark;
         let fault = |fault: String| Err(Error::Ranking { query: query.to_owned(), fault });
@@ -172,10 +200,11 @@ impl Marker<'_> {
         }
         let q = &queries[number];
         let subset: &[String] = q.subset.as_deref().filter(|_| protocol.subset).unwrap_or(&[]);
+        let candidates: Option<HashSet<&str>> = q.candidates.as_ref().map(|c| c.iter().map(String::as_str).collect());
 
         let (mut rank, mut rank_in_subset) = (0usize, 0usize);
         let (mut target_ranks, mut subset_rank) = (Vec::new(), None);
-        let (mut listed, mut in_subset) = (0usize, 0usize);
+        let (mut listed, mut among, mut in_subset) = (0usize, 0usize, 0usize);
         for name in names {
             let Some(&place) = self.place.get(name) else {
                 return fault(format!("it names {name}, which is not in the gallery"));
@@ -184,6 +213,10 @@ impl Marker<'_> {
                 return fault(format!("it names {name} twice"));
             }
             listed += 1;
+            if candidates.as_ref().is_some_and(|c| !c.contains(name)) {
+                continue;
+            }
+            among += 1;
             let member = subset.iter().any(|s| s == name);
             in_subset += usize::from(member);
             if protocol.drop_reference && name == q.reference {
@@ -199,21 +232,78 @@ impl Marker<'_> {
             }
         }
         let deep = protocol.depth();
-        if listed < gallery.len() && rank < deep {
+        if let Some(c) = &candidates
+            && among < c.len()
+        {
+            return fault(format!("it holds {among} of the question's {} candidates; rank them all", c.len()));
+        }
+        if candidates.is_none() && listed < gallery.len() && rank < deep {
             return fault(format!(
                 "it holds {listed} of {} items, but the protocol looks {deep} deep; rank the whole gallery",
                 gallery.len()
             ));
         }
         // Members that are not listed stand behind the listed ones, in an order nobody knows.
-        if !subset.is_empty() && subset_rank.is_none() && in_subset < subset.len() {
+        if candidates.is_none() && !subset.is_empty() && subset_rank.is_none() && in_subset < subset.len() {
             return fault(
                 "it lists none of the right look-alikes; rank the whole gallery, or switch the protocol's subset off"
                     .to_owned(),
             );
         }
+        self.keep(number, target_ranks, subset_rank);
+        Ok(())
+    }
+
+    /// Marks one question by the scores of the whole gallery, in the gallery's order; higher is better.
+    ///
+    /// The same as ordering the names by the protocol's rule for ties and adding that ranking, but
+    /// nothing is sorted: a gallery of 123,403 is gone through once.
+    pub fn add_scores(&mut self, query: &str, scores: &[f32]) -> Result<()> {
+        let Benchmark { queries, gallery, protocol, .. } = self.benchmark;
+        let fault = |fault: String| Err(Error::Ranking { query: query.to_owned(), fault });
+        let Some(&number) = self.number.get(query) else {
+            return Err(unknown_query(query, self.benchmark));
+        };
+        if self.ranks[number].is_some() {
+            return fault("it was already answered; hand in one ranking per question".to_owned());
+        }
+        if scores.len() != gallery.len() {
+            return fault(format!(
+                "it has {} scores for {} items; score the whole gallery",
+                scores.len(),
+                gallery.len()
+            ));
+        }
+        if let Some(at) = scores.iter().position(|s| s.is_nan()) {
+            return Err(Error::NotANumber { name: gallery[at].name.clone() });
+        }
+        let q = &queries[number];
+        let places = |names: &[String]| names.iter().filter_map(|n| self.place.get(n.as_str()).copied()).collect();
+        let dropped = self.place.get(q.reference.as_str()).copied().filter(|_| protocol.drop_reference);
+        let targets: Vec<usize> = places(&q.targets);
+        let scored = Scored { gallery, scores, targets: &targets, dropped, ties: protocol.ties };
+        let target_ranks = match &q.candidates {
+            Some(candidates) => scored.ranks(places(candidates)),
+            None => scored.ranks(0..gallery.len()),
+        };
+        let subset_rank = match q.subset.as_deref().filter(|_| protocol.subset) {
+            Some(subset) => {
+                let mut members: Vec<usize> = places(subset);
+                if let Some(candidates) = &q.candidates {
+                    members.retain(|&p| candidates.contains(&gallery[p].name));
+                }
+                scored.ranks(members).first().copied()
+            }
+            None => None,
+        };
+        self.keep(number, target_ranks, subset_rank);
+        Ok(())
+    }
+
+    fn keep(&mut self, number: usize, target_ranks: Vec<usize>, subset_rank: Option<usize>) {
+        let q = &self.benchmark.queries[number];
         self.ranks[number] = Some(QueryRank {
-            query: query.to_owned(),
+            query: q.id.clone(),
             change: q.change,
             slice: q.slice.clone(),
             rank: target_ranks.first().copied(),
@@ -221,7 +311,6 @@ impl Marker<'_> {
             targets: q.targets.len(),
             subset_rank,
         });
-        Ok(())
     }
 
     /// The report, once every question has been answered.
@@ -234,6 +323,41 @@ impl Marker<'_> {
         }
         drop(missing);
         Ok(Report::new(self.benchmark, self.ranks.into_iter().flatten().collect(), bootstrap))
+    }
+}
+
+/// One question's scores over a gallery.
+struct Scored<'a> {
+    gallery: &'a [GalleryEntry],
+    scores: &'a [f32],
+    /// Places of the right answers.
+    targets: &'a [usize],
+    /// The place that is taken out.
+    dropped: Option<usize>,
+    ties: TieRule,
+}
+
+impl Scored<'_> {
+    /// The ranks of the right answers among the items at `places`, rising.
+    fn ranks(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
+        let Self { gallery, scores, ties, .. } = *self;
+        let name = |place: usize| gallery[place].name.as_str();
+        let mut targets = Vec::new();
+        let mut others = Vec::new();
+        for place in places.into_iter().filter(|p| Some(*p) != self.dropped) {
+            if self.targets.contains(&place) { targets.push(place) } else { others.push(place) }
+        }
+        targets.sort_by(|&a, &b| ranking::high_first(scores[a], scores[b]).then_with(|| name(a).cmp(name(b))));
+        let before = |target: usize| {
+            let (score, name_of_target) = (scores[target], name(target));
+            let wins = |&&other: &&usize| match ties {
+                TieRule::Pessimistic => scores[other] >= score,
+                TieRule::Optimistic => scores[other] > score,
+                TieRule::Name => scores[other] > score || (scores[other] == score && name(other) < name_of_target),
+            };
+            others.iter().filter(wins).count()
+        };
+        targets.iter().enumerate().map(|(i, &target)| 1 + i + before(target)).collect()
     }
 }
 

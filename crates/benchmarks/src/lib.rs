@@ -23,12 +23,11 @@
 //! use domain::{GalleryEntry, Triplet};
 //!
 //! let item = |name: &str| GalleryEntry {
-//!     name: name.into(), path: format!("{name}.png"), caption: None, split: None,
+//!     name: name.into(), path: format!("{name}.png"), ..Default::default()
 //! };
 //! let question = Triplet {
 //!     id: "q1".into(), reference: "red ball".into(), text: "make it blue".into(),
-//!     targets: vec!["blue ball".into()],
-//!     subset: None, split: None, change: None, slice: None,
+//!     targets: vec!["blue ball".into()], ..Default::default()
 //! };
 //! let exam = Benchmark::new(
 //!     "balls",

@@ -81,6 +81,6 @@ fn refuse_nan(scores: &[(&str, f32)]) -> Result<()> {
 }
 
 /// High before low; +0 and -0 are equal. NaN was refused before.
-fn high_first(a: f32, b: f32) -> Ordering {
+pub(crate) fn high_first(a: f32, b: f32) -> Ordering {
     b.partial_cmp(&a).unwrap_or(Ordering::Equal)
 }

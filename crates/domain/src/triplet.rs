@@ -1,5 +1,7 @@
 //! A question with its right answers: what methods learn from and are marked on.
 
+use std::collections::BTreeMap;
+
 /// Which part of a data set something belongs to; the parts share no item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -43,7 +45,15 @@ impl std::fmt::Display for Change {
 
 /// A reference, a modification text and the right answers, by the names of the gallery:
 /// one line of our JSONL triplet format.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+///
+/// ```
+/// let asked = domain::Triplet {
+///     id: "q1".into(), reference: "red ball".into(), text: "make it blue".into(),
+///     targets: vec!["blue ball".into()], ..Default::default()
+/// };
+/// assert!(asked.candidates.is_none(), "any item of the gallery may be the answer");
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Triplet {
     /// Its name; unique within the set.
     pub id: String,
@@ -51,8 +61,21 @@ pub struct Triplet {
     pub reference: String,
     /// The modification text.
     pub text: String,
-    /// Names of all right answers; at least one.
+    /// Other wordings of the same question: whoever asks composes `text` and each of these, and
+    /// averages what comes out (FashionIQ's two captions in both orders).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub wordings: Vec<String>,
+    /// Names of all right answers, the main one first (CIRCO's recall counts that one only); at
+    /// least one, unless the benchmark keeps its answers to itself.
     pub targets: Vec<String>,
+    /// How right each answer is, where the set grades them (CIRR's soft targets); 1 is wholly right,
+    /// what is not named is 0, and below 0 an annotator said that it is wrong.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub grades: BTreeMap<String, f64>,
+    /// The only items that may be answers to this question (GeneCIS's small galleries, EgoCVR's local
+    /// ones): the rest of the gallery is taken out of the ranking before anything is counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<Vec<String>>,
     /// A small set of look-alikes to be told apart (CIRR's "subset"), the first target included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subset: Option<Vec<String>>,
@@ -65,10 +88,14 @@ pub struct Triplet {
     /// What exactly is changed (`colour`, `count`, `concept`…), to slice results by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub slice: Option<String>,
+    /// What the question needs of whoever answers it (CIRCO's `negation`, `cardinality`…): a question
+    /// may have several, and is marked under each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aspects: Vec<String>,
 }
 
 /// One line of a gallery manifest: an item that may be an answer.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct GalleryEntry {
     /// Its name, as triplets use it.
     pub name: String,
@@ -77,6 +104,9 @@ pub struct GalleryEntry {
     /// What it shows, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub caption: Option<String>,
+    /// The part of the picture that is meant, in pixels: left, top, width, height (GeneCIS's objects).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<[f64; 4]>,
     /// Which part of the set it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<Split>,

@@ -128,6 +128,7 @@ pub fn build(world: &World) -> Set {
                     split: Some(split),
                     change: Some(edit.change()),
                     slice: Some(slice),
+                    ..Triplet::default()
                 });
             }
         }

@@ -109,6 +109,7 @@ pub fn write(
                 path: path_of(i),
                 caption: Some(i.caption.clone()),
                 split: Some(i.split),
+                region: None,
             })
             .collect();
         write_lines(&root.join(format!("triplets.{split}.jsonl")), &triplets)?;

@@ -13,6 +13,7 @@
 //! Paths start from the manifest's folder and stay inside it.
 //! Empty lines are allowed; a file of another kind is noticed at its first line.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path, PathBuf};
@@ -55,6 +56,8 @@ pub fn load(root: &Path, split: Split, protocol: Protocol, if_missing: IfMissing
         queries,
         root: root.to_owned(),
         protocol,
+        references: Vec::new(),
+        hidden: false,
         left_out: LeftOut::default(),
     };
     benchmark.check()?;
@@ -148,6 +151,8 @@ struct GalleryLine {
     #[serde(default)]
     caption: Option<String>,
     #[serde(default)]
+    region: Option<[f64; 4]>,
+    #[serde(default)]
     split: Option<Split>,
 }
 
@@ -158,7 +163,13 @@ struct TripletLine {
     id: String,
     reference: String,
     text: String,
+    #[serde(default)]
+    wordings: Vec<String>,
     targets: Vec<String>,
+    #[serde(default)]
+    grades: BTreeMap<String, f64>,
+    #[serde(default)]
+    candidates: Option<Vec<String>>,
     #[serde(default)]
     subset: Option<Vec<String>>,
     #[serde(default)]
@@ -167,6 +178,8 @@ struct TripletLine {
     change: Option<Change>,
     #[serde(default)]
     slice: Option<String>,
+    #[serde(default)]
+    aspects: Vec<String>,
 }
 
 /// A whole line of a manifest.

@@ -6,7 +6,7 @@ use domain::{Change, GalleryEntry, Triplet};
 use crate::Dice;
 
 fn item(name: &str) -> GalleryEntry {
-    GalleryEntry { name: name.into(), path: format!("{name}.png"), caption: None, split: None }
+    GalleryEntry { name: name.into(), path: format!("{name}.png"), ..Default::default() }
 }
 
 fn ask(id: &str, reference: &str, targets: &[&str]) -> Triplet {
@@ -15,10 +15,7 @@ fn ask(id: &str, reference: &str, targets: &[&str]) -> Triplet {
         reference: reference.into(),
         text: "but".into(),
         targets: targets.iter().map(|t| (*t).to_owned()).collect(),
-        subset: None,
-        split: None,
-        change: None,
-        slice: None,
+        ..Default::default()
     }
 }
 
@@ -68,7 +65,8 @@ fn exams_that_contradict_themselves_are_refused_with_the_reason() {
     refused(with(&|e| e.queries[0].targets = vec![]), "no right answer");
     refused(with(&|e| e.queries[0].targets = vec!["x".into()]), "names x, which is not");
     refused(with(&|e| e.queries[0].targets = vec!["b".into(), "b".into()]), "names b twice");
-    refused(with(&|e| e.queries[0].targets = vec!["a".into()]), "leaves the reference out");
+    refused(with(&|e| e.queries[0].candidates = Some(vec!["c".into()])), "not among its candidates");
+    refused(with(&|e| e.hidden = true), "answers are hidden");
     refused(with(&|e| e.queries[0].subset = Some(vec!["c".into()])), "not among its look-alikes");
     refused(with(&|e| e.protocol.ks = vec![0, 1]), "ranks count from 1");
     refused(with(&|e| e.protocol.ks = vec![5, 1]), "must rise");
@@ -82,6 +80,69 @@ fn a_ranking_may_be_cut_off_below_what_the_protocol_looks_at_but_then_has_no_mea
     assert_eq!(report.ranks[1].target_ranks, [1, 2]);
     assert_eq!(report.all.recall_at(1).unwrap().value, 0.5);
     assert_eq!((report.all.mean_rank, report.all.median_rank), (None, None));
+}
+
+#[test]
+fn scores_and_rankings_of_them_get_the_same_marks() {
+    let mut dice = Dice(11);
+    for round in 0..200 {
+        let names: Vec<String> = (0..12).map(|i| format!("i{i:02}")).collect();
+        let mut order = names.clone();
+        dice.shuffle(&mut order);
+        let reference = order[0].clone();
+        let mut q = ask("q", &reference, &order[1..2 + dice.below(3)].iter().map(String::as_str).collect::<Vec<_>>());
+        // Sometimes the reference is a right answer too; where it is left out, it is never found.
+        if round % 7 == 0 {
+            q.targets.push(reference);
+        }
+        q.subset = (round % 2 == 0).then(|| order[..6].to_vec());
+        q.candidates = (round % 3 == 0).then(|| order[..8].to_vec());
+        let protocol = Protocol {
+            drop_reference: round % 5 != 0,
+            ties: [TieRule::Pessimistic, TieRule::Optimistic, TieRule::Name][round % 3],
+            ks: vec![1, 2, 5],
+            map_ks: vec![2, 5],
+            ..Protocol::default()
+        };
+        let gallery = names.iter().map(|n| item(n)).collect();
+        let exam = Benchmark::new("by scores", gallery, vec![q], protocol).unwrap();
+        let scores: Vec<f32> = names.iter().map(|_| dice.below(5) as f32 - 2.0).collect();
+        let pairs: Vec<(&str, f32)> = names.iter().map(String::as_str).zip(scores.iter().copied()).collect();
+        let few = benchmarks::bootstrap::Bootstrap { resamples: 4, seed: 1 };
+        let ranking = exam.rank("q", &pairs).unwrap();
+        let mut marker = exam.marker().unwrap();
+        marker.add("q", ranking.gallery.iter().map(String::as_str)).unwrap();
+        let by_ranking = marker.finish(few).unwrap();
+        let mut marker = exam.marker().unwrap();
+        marker.add_scores("q", &scores).unwrap();
+        let by_scores = marker.finish(few).unwrap();
+        assert!(by_scores == by_ranking, "{:?} {:?}", by_scores.ranks, by_ranking.ranks);
+    }
+    let exam = small();
+    let mut marker = exam.marker().unwrap();
+    refused(marker.add_scores("q", &[1.0]), "1 scores for 4 items");
+    refused(marker.add_scores("q", &[1.0, f32::NAN, 0.0, 0.0]), "score of b is not a number");
+    refused(marker.add_scores("z", &[1.0; 4]), "asks no such question");
+    marker.add_scores("q", &[1.0; 4]).unwrap();
+    refused(marker.add_scores("q", &[1.0; 4]), "already answered");
+}
+
+#[test]
+fn candidates_and_references_from_outside_the_gallery_are_no_answers() {
+    let mut exam = small();
+    exam.references = vec![item("z")];
+    exam.queries[0].reference = "z".into();
+    exam.queries[0].candidates = Some(vec!["d".into(), "b".into()]);
+    let report =
+        exam.mark(&[Ranking::new("q", ["a", "c", "b", "d"]), Ranking::new("r", ["c", "d", "a", "b"])]).unwrap();
+    assert_eq!(report.ranks[0].rank, Some(1), "a and c are no candidates");
+    refused(exam.mark(&[Ranking::new("q", ["z"])]), "z, which is not in the gallery");
+    exam.references.push(item("a"));
+    refused(exam.check(), "a twice");
+    exam.references.pop();
+    exam.hidden = true;
+    exam.queries.iter_mut().for_each(|q| q.targets.clear());
+    refused(exam.mark(&[Ranking::new("q", ["a", "b", "c", "d"])]), "keeps its right answers");
 }
 
 #[test]

@@ -54,9 +54,18 @@ fn what_the_nouns_serialise_to_is_what_the_reader_takes() {
         split: Some(Split::Train),
         change: Some(Change::Implied),
         slice: Some("concept".into()),
+        wordings: vec!["another way".into()],
+        grades: [("b".into(), 1.0), ("z".into(), -1.0)].into(),
+        candidates: Some(vec!["b".into(), "c".into(), "d".into()]),
+        aspects: vec!["negation".into()],
     };
-    let entry =
-        GalleryEntry { name: "a".into(), path: "x/a.png".into(), caption: Some("…".into()), split: Some(Split::Val) };
+    let entry = GalleryEntry {
+        name: "a".into(),
+        path: "x/a.png".into(),
+        caption: Some("…".into()),
+        region: Some([1.0, 2.0, 3.5, 4.0]),
+        split: Some(Split::Val),
+    };
     let (t, g) = (dir.path().join("t"), dir.path().join("g"));
     fs::write(&t, format!("\u{feff}{}\r\n", serde_json::to_string(&triplet).unwrap())).unwrap();
     fs::write(&g, serde_json::to_string(&entry).unwrap()).unwrap();

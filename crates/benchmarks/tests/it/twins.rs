@@ -146,8 +146,7 @@ fn a_whole_report_agrees_with_its_slow_twin() {
         let gallery = names.iter().map(|name| GalleryEntry {
             name: name.clone(),
             path: format!("{name}.png"),
-            caption: None,
-            split: None,
+            ..Default::default()
         });
         let protocol = Protocol {
             drop_reference: round % 2 == 0,
@@ -168,9 +167,7 @@ fn a_whole_report_agrees_with_its_slow_twin() {
                 text: "but".into(),
                 targets,
                 subset,
-                split: None,
-                change: None,
-                slice: None,
+                ..Default::default()
             });
         }
         let exam = Benchmark::new("random", gallery.collect(), queries, protocol.clone()).unwrap();
