@@ -306,6 +306,8 @@ impl Marker<'_> {
             query: q.id.clone(),
             change: q.change,
             slice: q.slice.clone(),
+            aspects: Vec::new(),
+            words: q.text.split_whitespace().count(),
             rank: target_ranks.first().copied(),
             target_ranks,
             targets: q.targets.len(),

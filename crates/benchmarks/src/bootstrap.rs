@@ -40,58 +40,137 @@ impl Bootstrap {
     /// All columns have one value per question, and all are marked on the same draws.
     /// `salt` keeps the draws of different groups of questions apart.
     pub fn intervals(&self, columns: &[(Statistic, Vec<f64>)], salt: &str) -> Vec<Estimate> {
+        self.draws(columns, salt).into_iter().map(|(value, draws)| estimate(value, &draws)).collect()
+    }
+
+    /// For several columns of differences, one per question: the mean with its interval, and how
+    /// likely a mean as far from nothing as this one is, were there no difference: twice the smaller
+    /// share of draws on either side of zero, at most 1.
+    pub fn paired(&self, differences: Vec<Vec<f64>>, salt: &str) -> Vec<(Estimate, f64)> {
+        let columns: Vec<_> = differences.into_iter().map(|d| (Statistic::Mean, d)).collect();
+        let drawn = self.draws(&columns, salt);
+        let nothing = |column: &(Statistic, Vec<f64>)| column.1.iter().all(|d| *d == 0.0);
+        columns
+            .iter()
+            .zip(drawn)
+            .map(|(column, (value, draws))| {
+                let p = if nothing(column) { 1.0 } else { p_value(&draws) };
+                (estimate(value, &draws), p)
+            })
+            .collect()
+    }
+
+    /// Each column's value, and its values over the draws, sorted.
+    fn draws(&self, columns: &[(Statistic, Vec<f64>)], salt: &str) -> Vec<(f64, Vec<f64>)> {
         let Some(n) = columns.first().map(|(_, c)| c.len()).filter(|&n| n > 0) else {
-            return vec![Estimate { value: 0.0, low: 0.0, high: 0.0 }; columns.len()];
+            return vec![(0.0, Vec::new()); columns.len()];
         };
-        let columns: Vec<Column> = columns.iter().map(|(s, c)| Column::new(*s, c)).collect();
+        let columns = Columns::new(columns);
+        let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(self.resamples); columns.all.len()];
+        self.each_draw(n, salt, |drawn, counts| columns.each(drawn, counts, |column, value| draws[column].push(value)));
         let everyone = vec![1.0f32; n];
-        let mut draws: Vec<Vec<f64>> = vec![Vec::with_capacity(self.resamples); columns.len()];
-        self.each_draw(n, salt, |counts| {
-            for (column, out) in columns.iter().zip(&mut draws) {
-                out.push(column.of(counts));
-            }
-        });
-        let estimate = |(column, mut draws): (&Column, Vec<f64>)| {
-            let value = column.of(&everyone);
+        let sorted = |(column, mut draws): (&Column, Vec<f64>)| {
             draws.sort_by(f64::total_cmp);
-            let (low, high) = middle(&draws).unwrap_or((value, value));
-            Estimate { value: nine_decimals(value), low: nine_decimals(low), high: nine_decimals(high) }
+            (column.of(&everyone), draws)
         };
-        columns.iter().zip(draws).map(estimate).collect()
+        columns.all.iter().zip(draws).map(sorted).collect()
     }
 
-    /// How likely a difference of means as far from nothing as this one is, were there none:
-    /// twice the smaller share of draws on either side of zero, at most 1.
-    ///
-    /// `differences` holds one method's value minus the other's, per question.
-    pub fn p_value(&self, differences: &[f64], salt: &str) -> f64 {
-        if differences.iter().all(|d| *d == 0.0) {
-            return 1.0;
-        }
-        let column = Column::new(Statistic::Mean, differences);
-        let (mut not_above, mut not_below) = (0usize, 0usize);
-        self.each_draw(differences.len(), salt, |counts| {
-            let mean = column.of(counts);
-            not_above += usize::from(mean <= 0.0);
-            not_below += usize::from(mean >= 0.0);
-        });
-        // One is added to both, so that no finite number of draws claims certainty.
-        let share = (not_above.min(not_below) + 1) as f64 / (self.resamples + 1) as f64;
-        (2.0 * share).min(1.0)
-    }
-
-    /// Calls `with` for each draw with how often each question was drawn.
-    fn each_draw(&self, n: usize, salt: &str, mut with: impl FnMut(&[f32])) {
+    /// Calls `with` for each draw with the numbers of the drawn questions, and with how often each
+    /// question was drawn.
+    pub(crate) fn each_draw(&self, n: usize, salt: &str, mut with: impl FnMut(&[u32], &[f32])) {
         let mut random = Random::new(self.seed, salt);
-        let mut counts = vec![0.0f32; n];
+        let (mut drawn, mut counts) = (vec![0u32; n], vec![0.0f32; n]);
         for _ in 0..self.resamples {
             counts.fill(0.0);
-            for _ in 0..n {
-                counts[random.below(n)] += 1.0;
+            for place in &mut drawn {
+                let i = random.below(n);
+                *place = i as u32;
+                counts[i] += 1.0;
             }
-            with(&counts);
+            with(&drawn, &counts);
         }
     }
+}
+
+/// Several columns over the same questions, arranged so that a draw costs little.
+///
+/// Most columns are yes or no, and many questions are alike in all of them: those are counted once
+/// per kind of question, and each column is then a sum over a handful of kinds.
+struct Columns {
+    all: Vec<Column>,
+    /// Which columns are computed by kind.
+    by_kind: Vec<usize>,
+    /// Each question's kind.
+    kind_of: Vec<u32>,
+    /// Per column of `by_kind`, each kind's value.
+    values: Vec<Vec<f64>>,
+}
+
+impl Columns {
+    /// A column with more distinct values is summed over the questions.
+    const MOST_VALUES: usize = 64;
+
+    fn new(columns: &[(Statistic, Vec<f64>)]) -> Self {
+        let n = columns.first().map_or(0, |(_, c)| c.len());
+        let few = |c: &[f64]| {
+            let mut seen = std::collections::HashSet::new();
+            c.iter().all(|v| {
+                seen.insert(v.to_bits());
+                seen.len() <= Self::MOST_VALUES
+            })
+        };
+        let is_few = |&i: &usize| columns[i].0 == Statistic::Mean && few(&columns[i].1);
+        let mut by_kind: Vec<usize> = (0..columns.len()).filter(is_few).collect();
+        let mut kinds: std::collections::HashMap<Vec<u64>, u32> = std::collections::HashMap::new();
+        let mut values: Vec<Vec<f64>> = vec![Vec::new(); by_kind.len()];
+        let mut kind_of = Vec::with_capacity(n);
+        for q in 0..n {
+            let key: Vec<u64> = by_kind.iter().map(|&c| columns[c].1[q].to_bits()).collect();
+            let next = kinds.len() as u32;
+            let kind = *kinds.entry(key).or_insert_with(|| {
+                by_kind.iter().zip(&mut values).for_each(|(&c, values)| values.push(columns[c].1[q]));
+                next
+            });
+            kind_of.push(kind);
+        }
+        if kinds.len() * 4 > n {
+            by_kind.clear();
+            values.clear();
+        }
+        Self { all: columns.iter().map(|(s, c)| Column::new(*s, c)).collect(), by_kind, kind_of, values }
+    }
+
+    /// Each column's statistic of one draw.
+    fn each(&self, drawn: &[u32], counts: &[f32], mut out: impl FnMut(usize, f64)) {
+        if let Some(kinds) = self.values.first().map(Vec::len) {
+            let mut often = vec![0u32; kinds];
+            drawn.iter().for_each(|&q| often[self.kind_of[q as usize] as usize] += 1);
+            for (&column, values) in self.by_kind.iter().zip(&self.values) {
+                let sum: f64 = values.iter().zip(&often).map(|(v, &n)| v * f64::from(n)).sum();
+                out(column, sum / drawn.len() as f64);
+            }
+        }
+        for (i, column) in self.all.iter().enumerate().filter(|(i, _)| !self.by_kind.contains(i)) {
+            out(i, column.of(counts));
+        }
+    }
+}
+
+/// The value and the middle 95 % of its draws.
+pub(crate) fn estimate(value: f64, draws: &[f64]) -> Estimate {
+    let (low, high) = middle(draws).unwrap_or((value, value));
+    Estimate { value: nine_decimals(value), low: nine_decimals(low), high: nine_decimals(high) }
+}
+
+/// Twice the smaller share of draws on either side of zero, at most 1.
+pub(crate) fn p_value(draws: &[f64]) -> f64 {
+    // Summed in another order, nothing may come out as a little more than nothing.
+    let not_above = draws.iter().filter(|d| **d <= 1e-12).count();
+    let not_below = draws.iter().filter(|d| **d >= -1e-12).count();
+    // One is added to both, so that no finite number of draws claims certainty.
+    let share = (not_above.min(not_below) + 1) as f64 / (draws.len() + 1) as f64;
+    (2.0 * share).min(1.0)
 }
 
 /// Nine decimals are plenty, and few enough that a report read back from JSON is the same report.
@@ -129,8 +208,13 @@ impl Column {
         let n = counts.len();
         match self.statistic {
             Statistic::Mean => {
-                let sum: f64 = self.values.iter().zip(counts).map(|(v, c)| v * f64::from(*c)).sum();
-                sum / n as f64
+                // Four sums at a time: additions then need not wait for each other.
+                let mut sums = [0.0f64; 4];
+                let (values, counts) = (self.values.chunks(4), counts.chunks(4));
+                for (v, c) in values.zip(counts) {
+                    v.iter().zip(c).zip(&mut sums).for_each(|((v, c), sum)| *sum += v * f64::from(*c));
+                }
+                sums.iter().sum::<f64>() / n as f64
             }
             Statistic::Median => {
                 // Drawn values in rising order, as far as the upper middle one.
@@ -230,11 +314,11 @@ mod tests {
 
     #[test]
     fn a_real_difference_is_told_from_none() {
-        let b = Bootstrap::default();
-        assert_eq!(b.p_value(&[0.0; 50], ""), 1.0);
+        let p = |d: Vec<f64>| Bootstrap::default().paired(vec![d], "")[0].1;
+        assert_eq!(p(vec![0.0; 50]), 1.0);
         let clear: Vec<f64> = (0..200).map(|i| f64::from(i % 3 == 0)).collect();
-        assert!(b.p_value(&clear, "") < 0.001);
+        assert!(p(clear) < 0.001);
         let even: Vec<f64> = (0..200).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
-        assert!(b.p_value(&even, "") > 0.5);
+        assert!(p(even) > 0.5);
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bootstrap::Statistic;
-use crate::{Error, Estimate, QueryRank, Report, Result, marks};
+use crate::{Error, Estimate, Mark, QueryRank, Report, Result};
 
 /// How much better the left report is than the right one, by the paired bootstrap.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -32,8 +31,8 @@ pub struct GroupComparison {
 /// One mark on both sides.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Difference {
-    /// `R@1`, `R_subset@1`, `mAP@5`, `mean rank`.
-    pub mark: String,
+    /// Which mark.
+    pub mark: Mark,
     /// Left side's mark.
     pub left: f64,
     /// Right side's mark.
@@ -49,17 +48,7 @@ impl Report {
     ///
     /// `names` are what the two are called in the table, this one's first.
     pub fn compare(&self, other: &Report, names: (&str, &str)) -> Result<Comparison> {
-        let same = |what, left: String, right: String| match left == right {
-            true => Ok(()),
-            false => Err(Error::NotTheSame { what, left, right }),
-        };
-        same("the protocol's digest", self.rules.short(), other.rules.short())?;
-        same("the questions' digest", self.asked.short(), other.asked.short())?;
-        same("the number of questions", self.ranks.len().to_string(), other.ranks.len().to_string())?;
-        for (l, r) in self.ranks.iter().zip(&other.ranks) {
-            same("a question's id", l.query.clone(), r.query.clone())?;
-        }
-
+        self.same_exam(other)?;
         let mut members: BTreeMap<(u8, String), Vec<usize>> = BTreeMap::new();
         for (i, r) in self.ranks.iter().enumerate() {
             let change = r.change.map(|c| (1, c.to_string()));
@@ -81,45 +70,50 @@ impl Report {
     }
 
     fn differences(&self, pairs: &[(&QueryRank, &QueryRank)], salt: &str) -> Vec<Difference> {
-        type Value<'a> = Box<dyn Fn(&QueryRank) -> Option<f64> + 'a>;
-        let p = &self.protocol;
-        let mut kinds: Vec<(String, Value)> = Vec::new();
-        for &k in &p.ks {
-            kinds.push((format!("R@{k}"), Box::new(move |r| Some(marks::recall(r.rank, k)))));
-        }
-        for &k in p.subset_ks.iter().filter(|_| p.subset) {
-            let value = move |r: &QueryRank| r.subset_rank.map(|rank| marks::recall(Some(rank), k));
-            kinds.push((format!("R_subset@{k}"), Box::new(value)));
-        }
-        for &k in &p.map_ks {
-            let value = move |r: &QueryRank| Some(marks::average_precision(&r.target_ranks, r.targets, k));
-            kinds.push((format!("mAP@{k}"), Box::new(value)));
-        }
-        kinds.push(("mean rank".to_owned(), Box::new(|r| r.rank.map(|rank| rank as f64))));
-
-        let mut found = Vec::new();
-        for (mark, value) in kinds {
-            let both: Vec<(f64, f64)> = pairs.iter().filter_map(|(l, r)| Some((value(l)?, value(r)?))).collect();
+        // Marks that all questions have are drawn together; those of look-alikes among themselves.
+        let mut by_count: BTreeMap<usize, Vec<(Mark, Vec<(f64, f64)>)>> = BTreeMap::new();
+        // The median of differences is no difference of medians: it has no paired test here.
+        for mark in self.protocol.marks().into_iter().filter(|m| *m != Mark::MedianRank) {
+            let earns = |r: &QueryRank| r.earns(mark, self.protocol.right);
+            let both: Vec<(f64, f64)> = pairs.iter().filter_map(|(l, r)| Some((earns(l)?, earns(r)?))).collect();
             // A rank that was cut off on either side has no mean.
-            if both.is_empty() || (mark == "mean rank" && both.len() < pairs.len()) {
-                continue;
+            if !both.is_empty() && (mark != Mark::MeanRank || both.len() == pairs.len()) {
+                by_count.entry(both.len()).or_default().push((mark, both));
             }
-            let (left, right): (Vec<f64>, Vec<f64>) = both.iter().copied().unzip();
-            let differences: Vec<f64> = both.iter().map(|(l, r)| l - r).collect();
-            let p = self.bootstrap.p_value(&differences, salt);
-            let [difference] = self.bootstrap.intervals(&[(Statistic::Mean, differences)], salt)[..] else {
-                continue;
-            };
-            let mean = |values: &[f64]| marks::mean(values).unwrap_or(0.0);
-            found.push(Difference { mark, left: mean(&left), right: mean(&right), difference, p });
         }
+        let mut found = Vec::new();
+        for columns in by_count.into_values() {
+            let differences = columns.iter().map(|(_, both)| both.iter().map(|(l, r)| l - r).collect()).collect();
+            for ((mark, both), (difference, p)) in columns.iter().zip(self.bootstrap.paired(differences, salt)) {
+                let mean = |of: fn(&(f64, f64)) -> f64| both.iter().map(of).sum::<f64>() / both.len() as f64;
+                found.push(Difference { mark: *mark, left: mean(|b| b.0), right: mean(|b| b.1), difference, p });
+            }
+        }
+        let order = self.protocol.marks();
+        found.sort_by_key(|d| order.iter().position(|m| *m == d.mark));
         found
+    }
+
+    /// Refuses a report of another exam, or of the same one under other rules.
+    pub(crate) fn same_exam(&self, other: &Report) -> Result<()> {
+        let same = |what, left: String, right: String| match left == right {
+            true => Ok(()),
+            false => Err(Error::NotTheSame { what, left, right }),
+        };
+        same("the protocol's digest", self.rules.short(), other.rules.short())?;
+        same("the questions' digest", self.asked.short(), other.asked.short())?;
+        same("the number of questions", self.ranks.len().to_string(), other.ranks.len().to_string())?;
+        for (l, r) in self.ranks.iter().zip(&other.ranks) {
+            same("a question's id", l.query.clone(), r.query.clone())?;
+        }
+        Ok(())
     }
 }
 
 impl Comparison {
     /// One mark of one group, by their names.
     pub fn find(&self, group: &str, mark: &str) -> Option<&Difference> {
+        let mark: Mark = mark.parse().ok()?;
         self.groups.iter().find(|g| g.group == group)?.differences.iter().find(|d| d.mark == mark)
     }
 

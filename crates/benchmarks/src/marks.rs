@@ -34,6 +34,39 @@ pub fn average_precision(ranks: &[usize], targets: usize, k: usize) -> f64 {
     }
 }
 
+/// The share of `targets` right answers that are among the first `k`: recall in the strict sense.
+///
+/// `ranks` as in [`average_precision`].
+///
+/// ```
+/// assert_eq!(benchmarks::marks::share(&[1, 3, 7], 4, 5), 0.5);
+/// ```
+pub fn share(ranks: &[usize], targets: usize, k: usize) -> f64 {
+    let found = ranks.iter().take_while(|&&rank| rank <= k).count();
+    match targets {
+        0 => 0.0,
+        n => found as f64 / n as f64,
+    }
+}
+
+/// Normalised discounted cumulative gain at `k`, every right answer worth the same: each one found
+/// earns `1 / log2(rank + 1)`, and the sum is divided by that of a perfect ranking.
+///
+/// `ranks` as in [`average_precision`].
+///
+/// ```
+/// assert_eq!(benchmarks::marks::ndcg(&[1, 2], 2, 10), 1.0);
+/// assert!(benchmarks::marks::ndcg(&[2, 3], 2, 10) < 1.0);
+/// ```
+pub fn ndcg(ranks: &[usize], targets: usize, k: usize) -> f64 {
+    let gain = |rank: usize| 1.0 / ((rank + 1) as f64).log2();
+    let found: f64 = ranks.iter().take_while(|&&rank| rank <= k).map(|&rank| gain(rank)).sum();
+    match targets.min(k) {
+        0 => 0.0,
+        n => found / (1..=n).map(gain).sum::<f64>(),
+    }
+}
+
 /// The middle of `sorted` values; the mean of the two middle ones if their number is even.
 pub fn median(sorted: &[f64]) -> Option<f64> {
     let n = sorted.len();

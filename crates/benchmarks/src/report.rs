@@ -1,16 +1,18 @@
 //! What an exam gives back: marks with intervals, and every question's rank.
 
 use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use domain::{Change, Digest};
 
 use crate::bootstrap::{Bootstrap, Statistic};
-use crate::{Benchmark, LeftOut, Protocol, Result, marks};
+use crate::{Benchmark, LeftOut, Mark, Protocol, Result, RightRule, marks};
 
 /// Marks with their intervals, the rules they were given by, and every question's rank.
 ///
 /// Printed with `{}` it is a table for people; [`Report::to_markdown`] and [`Report::to_json`] give
-/// the same for documents and programs.
+/// the same for documents and programs, and [`crate::Paper`] puts several beside each other.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Report {
     /// The exam's name.
@@ -33,12 +35,16 @@ pub struct Report {
     pub by_change: BTreeMap<String, Marks>,
     /// By what exactly is changed: `colour`, `count`…
     pub by_slice: BTreeMap<String, Marks>,
+    /// By what the question needs (CIRCO's semantic aspects); a question may count under several.
+    pub by_aspect: BTreeMap<String, Marks>,
+    /// By how long the modification text is, shortest first.
+    pub by_length: Vec<(String, Marks)>,
     /// Every question, in the exam's order.
     pub ranks: Vec<QueryRank>,
 }
 
 /// One question's outcome. Ranks count from 1, after the protocol took out what it takes out.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct QueryRank {
     /// The question's id.
     pub query: String,
@@ -46,14 +52,34 @@ pub struct QueryRank {
     pub change: Option<Change>,
     /// What exactly is changed.
     pub slice: Option<String>,
-    /// The best right answer's rank; `None` if the ranking was cut off before any.
+    /// What the question needs of whoever answers.
+    pub aspects: Vec<String>,
+    /// How many words the modification text has.
+    pub words: usize,
+    /// The best rank of a right answer that the protocol counts; `None` if the ranking was cut off
+    /// before any.
     pub rank: Option<usize>,
     /// Ranks of all right answers that were listed, rising.
     pub target_ranks: Vec<usize>,
     /// How many right answers there are.
     pub targets: usize,
-    /// The best right answer's rank among the look-alikes alone.
+    /// The best counted right answer's rank among the look-alikes alone.
     pub subset_rank: Option<usize>,
+}
+
+impl QueryRank {
+    /// What the question earns in one mark; `None` where it has none (no look-alikes, or a ranking
+    /// that was cut off before any right answer).
+    pub fn earns(&self, mark: Mark, right: RightRule) -> Option<f64> {
+        Some(match mark {
+            Mark::Recall(k) if right == RightRule::Share => marks::share(&self.target_ranks, self.targets, k),
+            Mark::Recall(k) => marks::recall(self.rank, k),
+            Mark::SubsetRecall(k) => marks::recall(Some(self.subset_rank?), k),
+            Mark::MeanAp(k) => marks::average_precision(&self.target_ranks, self.targets, k),
+            Mark::Ndcg(k) => marks::ndcg(&self.target_ranks, self.targets, k),
+            Mark::MedianRank | Mark::MeanRank => self.rank? as f64,
+        })
+    }
 }
 
 /// A mark and its 95 % bootstrap interval.
@@ -90,46 +116,73 @@ pub struct Marks {
     pub subset_recall: Vec<AtK>,
     /// mAP@k, over `min(right answers, k)`.
     pub average_precision: Vec<AtK>,
+    /// nDCG@k.
+    pub ndcg: Vec<AtK>,
+    /// The protocol's averages, by name; one that needs look-alikes is given only if all questions have some.
+    pub averages: BTreeMap<String, Estimate>,
     /// Median of the best right answers' ranks; `None` if a ranking was cut off before any.
     pub median_rank: Option<Estimate>,
     /// Mean of the best right answers' ranks; `None` if a ranking was cut off before any.
     pub mean_rank: Option<Estimate>,
 }
 
+/// Texts up to so many words are one group; the last group holds all that are longer.
+const LENGTHS: [usize; 3] = [5, 10, 20];
+
 impl Report {
     pub(crate) fn new(benchmark: &Benchmark, ranks: Vec<QueryRank>, bootstrap: Bootstrap) -> Self {
         let protocol = benchmark.protocol.clone();
-        let group = |salt: &str, of: &dyn Fn(&QueryRank) -> bool| {
-            let members: Vec<&QueryRank> = ranks.iter().filter(|r| of(r)).collect();
-            Marks::new(&protocol, &members, &bootstrap, salt)
-        };
-        let mut by_change = BTreeMap::new();
-        let mut by_slice = BTreeMap::new();
+        // Groups in the order of their first question; the salt keeps their draws apart.
+        let mut groups: Vec<(Group, Vec<&QueryRank>)> = vec![(Group::All, ranks.iter().collect())];
         for r in &ranks {
-            if let Some(change) = r.change {
-                by_change
-                    .entry(change.to_string())
-                    .or_insert_with(|| group(&change.to_string(), &|o| o.change == Some(change)));
-            }
-            if let Some(slice) = &r.slice {
-                by_slice
-                    .entry(slice.clone())
-                    .or_insert_with(|| group(&format!("slice {slice}"), &|o| o.slice.as_ref() == Some(slice)));
+            let change = r.change.map(|c| Group::Change(c.to_string()));
+            let slice = r.slice.clone().map(Group::Slice);
+            let aspects = r.aspects.iter().cloned().map(Group::Aspect);
+            let length = Some(Group::Length(LENGTHS.iter().filter(|most| r.words > **most).count()));
+            for group in [change, slice, length].into_iter().flatten().chain(aspects) {
+                match groups.iter_mut().find(|(g, _)| *g == group) {
+                    Some((_, members)) => members.push(r),
+                    None => groups.push((group, vec![r])),
+                }
             }
         }
-        Self {
+        let marked = in_parallel(&groups, |(group, members)| Marks::new(&protocol, members, &bootstrap, &group.salt()));
+        let mut this = Self {
             benchmark: benchmark.name.clone(),
             asked: benchmark.digest(),
             rules: protocol.digest(),
             gallery: benchmark.gallery.len(),
             left_out: benchmark.left_out.clone(),
             bootstrap,
-            all: group("all", &|_| true),
-            by_change,
-            by_slice,
+            all: marked[0].clone(),
+            by_change: BTreeMap::new(),
+            by_slice: BTreeMap::new(),
+            by_aspect: BTreeMap::new(),
+            by_length: Vec::new(),
             protocol,
-            ranks,
+            ranks: Vec::new(),
+        };
+        let mut lengths = BTreeMap::new();
+        for ((group, _), marks) in groups.into_iter().zip(marked) {
+            match group {
+                Group::All => {}
+                Group::Change(name) => drop(this.by_change.insert(name, marks)),
+                Group::Slice(name) => drop(this.by_slice.insert(name, marks)),
+                Group::Aspect(name) => drop(this.by_aspect.insert(name, marks)),
+                Group::Length(step) => drop(lengths.insert(step, marks)),
+            }
         }
+        this.by_length = lengths.into_iter().map(|(step, marks)| (length_name(step), marks)).collect();
+        this.ranks = ranks;
+        this
+    }
+
+    /// All groups that marks are given for: `all` first, then by change, slice, aspect and length.
+    pub fn groups(&self) -> Vec<(&str, &Marks)> {
+        let maps = [&self.by_change, &self.by_slice, &self.by_aspect];
+        let named = maps.into_iter().flatten().map(|(name, marks)| (name.as_str(), marks));
+        let lengths = self.by_length.iter().map(|(name, marks)| (name.as_str(), marks));
+        [("all", &self.all)].into_iter().chain(named).chain(lengths).collect()
     }
 
     /// As JSON, with every question's rank.
@@ -152,6 +205,57 @@ impl Report {
     }
 }
 
+/// A group of questions that is marked by itself.
+#[derive(PartialEq)]
+enum Group {
+    All,
+    Change(String),
+    Slice(String),
+    Aspect(String),
+    Length(usize),
+}
+
+impl Group {
+    /// Keeps the draws of different groups apart.
+    fn salt(&self) -> String {
+        match self {
+            Group::All => "all".to_owned(),
+            Group::Change(name) => name.clone(),
+            Group::Slice(name) => format!("slice {name}"),
+            Group::Aspect(name) => format!("aspect {name}"),
+            Group::Length(step) => format!("length {step}"),
+        }
+    }
+}
+
+fn length_name(step: usize) -> String {
+    match (step.checked_sub(1).map(|s| LENGTHS[s] + 1), LENGTHS.get(step)) {
+        (None, Some(most)) => format!("up to {most} words"),
+        (Some(least), Some(most)) => format!("{least} to {most} words"),
+        (Some(least), None) => format!("{least} words or more"),
+        (None, None) => "any length".to_owned(),
+    }
+}
+
+/// Each job's result, in order, computed on all cores.
+fn in_parallel<T: Sync, R: Send + Sync>(jobs: &[T], run: impl Fn(&T) -> R + Sync) -> Vec<R> {
+    let next = AtomicUsize::new(0);
+    let done: Vec<Mutex<Option<R>>> = jobs.iter().map(|_| Mutex::new(None)).collect();
+    let work = || {
+        while let Some(i) = Some(next.fetch_add(1, Ordering::Relaxed)).filter(|i| *i < jobs.len()) {
+            let result = run(&jobs[i]);
+            *done[i].lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(result);
+        }
+    };
+    std::thread::scope(|scope| {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from).min(jobs.len());
+        (1..cores).for_each(|_| drop(scope.spawn(work)));
+        work();
+    });
+    let taken = done.into_iter().map(|d| d.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner));
+    taken.map(|r| r.expect("each number below the count is taken once, and its thread was waited for")).collect()
+}
+
 impl std::fmt::Display for Report {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&crate::table::of_report(self).to_text())
@@ -161,65 +265,93 @@ impl std::fmt::Display for Report {
 impl Marks {
     /// R@k, if the protocol asks for that k.
     pub fn recall_at(&self, k: usize) -> Option<Estimate> {
-        self.recall.iter().find(|m| m.k == k).map(|m| m.mark)
+        self.get(Mark::Recall(k))
     }
 
     /// R_subset@k, if the protocol asks for that k and there are look-alikes.
     pub fn subset_recall_at(&self, k: usize) -> Option<Estimate> {
-        self.subset_recall.iter().find(|m| m.k == k).map(|m| m.mark)
+        self.get(Mark::SubsetRecall(k))
     }
 
     /// mAP@k, if the protocol asks for that k.
     pub fn average_precision_at(&self, k: usize) -> Option<Estimate> {
-        self.average_precision.iter().find(|m| m.k == k).map(|m| m.mark)
+        self.get(Mark::MeanAp(k))
+    }
+
+    /// A mark by its name, if it was given.
+    pub fn get(&self, mark: Mark) -> Option<Estimate> {
+        let at = |list: &[AtK], k: usize| list.iter().find(|m| m.k == k).map(|m| m.mark);
+        match mark {
+            Mark::Recall(k) => at(&self.recall, k),
+            Mark::SubsetRecall(k) => at(&self.subset_recall, k),
+            Mark::MeanAp(k) => at(&self.average_precision, k),
+            Mark::Ndcg(k) => at(&self.ndcg, k),
+            Mark::MedianRank => self.median_rank,
+            Mark::MeanRank => self.mean_rank,
+        }
     }
 
     fn new(protocol: &Protocol, ranks: &[&QueryRank], bootstrap: &Bootstrap, salt: &str) -> Self {
-        let column = |of: &dyn Fn(&QueryRank) -> f64| ranks.iter().map(|r| of(r)).collect::<Vec<f64>>();
-        let mut columns = Vec::new();
-        for &k in &protocol.ks {
-            columns.push((Statistic::Mean, column(&|r| marks::recall(r.rank, k))));
+        // A column exists if every question has a value in it.
+        let column = |mark: Mark| ranks.iter().map(|r| r.earns(mark, protocol.right)).collect::<Option<Vec<f64>>>();
+        let mut wanted: Vec<(Wanted, Statistic, Vec<f64>)> = Vec::new();
+        for mark in protocol.marks().into_iter().filter(|m| !matches!(m, Mark::SubsetRecall(_))) {
+            let statistic = if mark == Mark::MedianRank { Statistic::Median } else { Statistic::Mean };
+            wanted.extend(column(mark).map(|c| (Wanted::Mark(mark), statistic, c)));
         }
-        for &k in &protocol.map_ks {
-            columns.push((Statistic::Mean, column(&|r| marks::average_precision(&r.target_ranks, r.targets, k))));
+        for average in &protocol.averages {
+            let parts: Option<Vec<Vec<f64>>> = average.of.iter().map(|m| column(*m)).collect();
+            let mean = |parts: Vec<Vec<f64>>| {
+                (0..ranks.len()).map(|q| parts.iter().map(|p| p[q]).sum::<f64>() / parts.len() as f64).collect()
+            };
+            wanted.extend(parts.map(|p| (Wanted::Average(average.name.clone()), Statistic::Mean, mean(p))));
         }
-        let all_found = ranks.iter().all(|r| r.rank.is_some());
-        if all_found {
-            let rank = column(&|r| r.rank.unwrap_or(0) as f64);
-            columns.push((Statistic::Median, rank.clone()));
-            columns.push((Statistic::Mean, rank));
-        }
-        let mut found = bootstrap.intervals(&columns, salt).into_iter();
-        let at = |ks: &[usize], found: &mut dyn Iterator<Item = Estimate>| -> Vec<AtK> {
-            ks.iter().zip(found).map(|(&k, mark)| AtK { k, mark }).collect()
+        let mut out = Self {
+            queries: ranks.len(),
+            recall: Vec::new(),
+            subset_queries: 0,
+            subset_recall: Vec::new(),
+            average_precision: Vec::new(),
+            ndcg: Vec::new(),
+            averages: BTreeMap::new(),
+            median_rank: None,
+            mean_rank: None,
         };
-        let recall = at(&protocol.ks, &mut found);
-        let average_precision = at(&protocol.map_ks, &mut found);
-        let (median_rank, mean_rank) = (found.next(), found.next());
+        out.fill(wanted, bootstrap, salt);
 
         // Only questions with look-alikes count here, so they are drawn among themselves.
-        let with: Vec<usize> = ranks.iter().filter_map(|r| r.subset_rank).collect();
-        let columns: Vec<_> = match with.is_empty() {
-            true => Vec::new(),
-            false => protocol
-                .subset_ks
-                .iter()
-                .map(|&k| (Statistic::Mean, with.iter().map(|&r| marks::recall(Some(r), k)).collect()))
-                .collect(),
-        };
-        let mut found = bootstrap.intervals(&columns, &format!("subset {salt}")).into_iter();
-        let subset_recall = match with.is_empty() {
-            true => Vec::new(),
-            false => at(&protocol.subset_ks, &mut found),
-        };
-        Self {
-            queries: ranks.len(),
-            recall,
-            subset_queries: with.len(),
-            subset_recall,
-            average_precision,
-            median_rank,
-            mean_rank,
+        let with: Vec<&&QueryRank> = ranks.iter().filter(|r| r.subset_rank.is_some()).collect();
+        out.subset_queries = with.len();
+        if protocol.subset && !with.is_empty() {
+            let of = |k: usize| {
+                let mark = Mark::SubsetRecall(k);
+                let values = with.iter().filter_map(|r| r.earns(mark, protocol.right)).collect();
+                (Wanted::Mark(mark), Statistic::Mean, values)
+            };
+            out.fill(protocol.subset_ks.iter().map(|&k| of(k)).collect(), bootstrap, &format!("subset {salt}"));
+        }
+        out
+    }
+
+    fn fill(&mut self, wanted: Vec<(Wanted, Statistic, Vec<f64>)>, bootstrap: &Bootstrap, salt: &str) {
+        let (names, columns): (Vec<Wanted>, Vec<(Statistic, Vec<f64>)>) =
+            wanted.into_iter().map(|(name, statistic, values)| (name, (statistic, values))).unzip();
+        for (name, mark) in names.into_iter().zip(bootstrap.intervals(&columns, salt)) {
+            match name {
+                Wanted::Mark(Mark::Recall(k)) => self.recall.push(AtK { k, mark }),
+                Wanted::Mark(Mark::SubsetRecall(k)) => self.subset_recall.push(AtK { k, mark }),
+                Wanted::Mark(Mark::MeanAp(k)) => self.average_precision.push(AtK { k, mark }),
+                Wanted::Mark(Mark::Ndcg(k)) => self.ndcg.push(AtK { k, mark }),
+                Wanted::Mark(Mark::MedianRank) => self.median_rank = Some(mark),
+                Wanted::Mark(Mark::MeanRank) => self.mean_rank = Some(mark),
+                Wanted::Average(name) => drop(self.averages.insert(name, mark)),
+            }
         }
     }
+}
+
+/// What a column is for.
+enum Wanted {
+    Mark(Mark),
+    Average(String),
 }

@@ -1,6 +1,6 @@
 //! Reports as tables: one layout, written as plain text or as Markdown.
 
-use crate::{AtK, Comparison, Estimate, Marks, Report, error};
+use crate::{Comparison, Estimate, Mark, Marks, Protocol, Report, error};
 
 /// Sentences, then grids, each with a head row.
 pub(crate) struct Page {
@@ -9,7 +9,7 @@ pub(crate) struct Page {
 }
 
 /// Cells; the first row is the head, the first column holds names.
-type Grid = Vec<Vec<String>>;
+pub(crate) type Grid = Vec<Vec<String>>;
 
 pub(crate) fn of_report(report: &Report) -> Page {
     let mut sentences = vec![
@@ -42,39 +42,48 @@ pub(crate) fn of_report(report: &Report) -> Page {
             marks.push(row(&name, groups.iter().map(|(_, m)| of(m).unwrap_or_else(|| "–".to_owned()))));
         }
     };
-    let at = |list: &[AtK], k: usize| list.iter().find(|m| m.k == k).map(|m| percent_span(m.mark));
     add("questions".to_owned(), &|m| Some(grouped(m.queries)));
-    for &k in &report.protocol.ks {
-        add(format!("R@{k}"), &|m| at(&m.recall, k));
-    }
-    for &k in &report.protocol.subset_ks {
-        add(format!("R_subset@{k}"), &|m| at(&m.subset_recall, k));
-    }
     // With one right answer each, average precision says nothing that recall does not.
-    if report.ranks.iter().any(|r| r.targets > 1) {
-        for &k in &report.protocol.map_ks {
-            add(format!("mAP@{k}"), &|m| at(&m.average_precision, k));
-        }
+    let several = report.ranks.iter().any(|r| r.targets > 1);
+    for mark in report.protocol.marks().into_iter().filter(|m| several || !matches!(m, Mark::MeanAp(_))) {
+        let span = if mark.is_share() { percent_span } else { plain_span };
+        add(mark.to_string(), &|m| m.get(mark).map(span));
     }
-    add("median rank".to_owned(), &|m| m.median_rank.map(plain_span));
-    add("mean rank".to_owned(), &|m| m.mean_rank.map(plain_span));
+    for average in &report.protocol.averages {
+        add(average.name.clone(), &|m| m.averages.get(&average.name).copied().map(percent_span));
+    }
 
     let mut grids = vec![marks];
     if !report.by_slice.is_empty() {
-        let ks = &report.protocol.ks;
-        let mut head = vec!["slice".to_owned(), "questions".to_owned()];
-        head.extend(ks.iter().map(|k| format!("R@{k}")));
-        let slice = |(name, marks): (&String, &Marks)| {
-            // The interval of the first k only: the table stays narrow, JSON has them all.
-            let recalls = marks.recall.iter().enumerate().map(|(i, m)| match i {
-                0 => percent_span(m.mark),
-                _ => percent(m.mark.value),
-            });
-            [name.clone(), grouped(marks.queries)].into_iter().chain(recalls).collect()
-        };
-        grids.push([head].into_iter().chain(report.by_slice.iter().map(slice)).collect());
+        grids.push(of_groups("slice", report.by_slice.iter(), &report.protocol));
+    }
+    if !report.by_aspect.is_empty() {
+        grids.push(of_groups("aspect", report.by_aspect.iter(), &report.protocol));
     }
     Page { sentences, grids }
+}
+
+/// Groups down, marks across: what the protocol is read by, recall or, where there is more than one
+/// right answer to find, average precision too.
+pub(crate) fn of_groups<'a>(
+    kind: &str,
+    groups: impl Iterator<Item = (&'a String, &'a Marks)>,
+    protocol: &Protocol,
+) -> Grid {
+    let precision = protocol.map_ks.iter().copied().find(|k| *k >= 10).filter(|_| kind == "aspect");
+    let marks: Vec<Mark> = protocol.ks.iter().map(|&k| Mark::Recall(k)).chain(precision.map(Mark::MeanAp)).collect();
+    let mut head = vec![kind.to_owned(), "questions".to_owned()];
+    head.extend(marks.iter().map(Mark::to_string));
+    let line = |(name, of): (&String, &Marks)| {
+        // The interval of the first k only: the table stays narrow, JSON has them all.
+        let cells = marks.iter().enumerate().map(|(i, &m)| match of.get(m) {
+            Some(mark) if i == 0 => percent_span(mark),
+            Some(mark) => percent(mark.value),
+            None => "–".to_owned(),
+        });
+        [name.clone(), grouped(of.queries)].into_iter().chain(cells).collect()
+    };
+    [head].into_iter().chain(groups.map(line)).collect()
 }
 
 pub(crate) fn of_comparison(comparison: &Comparison) -> Page {
@@ -83,11 +92,11 @@ pub(crate) fn of_comparison(comparison: &Comparison) -> Page {
         let head = [format!("{} ({})", group.group, grouped(group.queries)), left.clone(), right.clone()];
         let mut rows = vec![head.into_iter().chain(["difference".to_owned(), "p".to_owned()]).collect()];
         for d in &group.differences {
-            let rank = d.mark == "mean rank";
+            let rank = !d.mark.is_share();
             let show = |v: f64| if rank { format!("{v:.1}") } else { percent(v) };
             let span = if rank { plain_span(d.difference) } else { percent_span(d.difference) };
-            let p = if d.p < 0.001 { "<0.001".to_owned() } else { format!("{:.3}", d.p) };
-            rows.push(vec![d.mark.clone(), show(d.left), show(d.right), span, p]);
+            let p = p_value(d.p);
+            rows.push(vec![d.mark.to_string(), show(d.left), show(d.right), span, p]);
         }
         rows
     };
@@ -147,20 +156,25 @@ fn row(name: &str, cells: impl Iterator<Item = String>) -> Vec<String> {
     [name.to_owned()].into_iter().chain(cells).collect()
 }
 
-fn percent(share: f64) -> String {
+/// A p-value as people write it.
+pub(crate) fn p_value(p: f64) -> String {
+    if p < 0.001 { "<0.001".to_owned() } else { format!("{p:.3}") }
+}
+
+pub(crate) fn percent(share: f64) -> String {
     format!("{:.1}", 100.0 * share)
 }
 
-fn percent_span(e: Estimate) -> String {
+pub(crate) fn percent_span(e: Estimate) -> String {
     format!("{} [{}, {}]", percent(e.value), percent(e.low), percent(e.high))
 }
 
-fn plain_span(e: Estimate) -> String {
+pub(crate) fn plain_span(e: Estimate) -> String {
     format!("{:.1} [{:.1}, {:.1}]", e.value, e.low, e.high)
 }
 
 /// 12345 as 12,345.
-fn grouped(n: usize) -> String {
+pub(crate) fn grouped(n: usize) -> String {
     let digits = n.to_string();
     let mut text = String::new();
     for (i, digit) in digits.chars().enumerate() {
