@@ -8,6 +8,7 @@ use crate::{Recipe, Stage};
 use domain::{Digest, Split};
 use methods::Model;
 use methods::imagine::Imagine;
+use nets::blip2::{self, Blip2, Config};
 use nets::words::vocab_from_texts;
 use scenes::World;
 use std::path::Path;
@@ -66,35 +67,47 @@ pub fn follow(
 
     // First stage: captions.
     let pretrained = run.dir.join("pretrained");
-    let s = &recipe.pretrain;
-    let task = Pretrain {
-        settings: s,
-        model: &model,
-        train: &learn,
-        val: &val,
-        families: ranges.clone(),
-        seed: recipe.seed,
-        device: device.clone(),
-    };
-    let backbone = nets::blip2::Blip2::new(&config, &device);
-    let net = pretrain::Net::new(backbone, config.width, config.vocab, &device);
-    let plan = Plan {
-        steps: s.steps,
-        rate: s.rate,
-        warmup: s.warmup,
-        decay: s.decay,
+    let plan = |steps, rate, warmup, decay| Plan {
+        steps,
+        rate,
+        warmup,
+        decay,
         validate_every: run.validate_every,
         checkpoint_every: run.checkpoint_every,
         dir: run.dir,
     };
-    let (net, ended) = train(
-        &task,
-        net,
-        &plan,
-        &recipe.fingerprint(Stage::Pretrain)?,
-        &mut |p| report(p.stage, p.done, p.total, p.line),
-        stop,
-    )?;
+    let captions = |name: &'static str, stage: Stage, s: &pretrain::Settings, net: pretrain::Net| {
+        let task = Pretrain {
+            name,
+            settings: s,
+            model: &model,
+            train: &learn,
+            val: &val,
+            families: ranges.clone(),
+            seed: recipe.seed,
+            device: device.clone(),
+        };
+        let plan = plan(s.steps, s.rate, s.warmup, s.decay);
+        let tell = &mut |p: Progress| report(p.stage, p.done, p.total, p.line);
+        train(&task, net, &plan, &recipe.fingerprint(stage)?, tell, stop)
+    };
+    let fresh = |config: &Config| pretrain::Net::new(Blip2::new(config, &device), config.width, config.vocab, &device);
+    let net = match &recipe.coarse {
+        None => fresh(&config),
+        Some(c) => {
+            let coarse = Config { patch: c.patch, ..config.clone() };
+            let (net, ended) = captions("coarse", Stage::Coarse, &c.pretrain, fresh(&coarse))?;
+            if ended != Ended::Done {
+                return Ok(ended);
+            }
+            let backbone = blip2::finer(&net.backbone, &coarse, &config, &device)?;
+            pretrain::Net { backbone, ..net }
+        }
+    };
+    if run.until == Stage::Coarse {
+        return Ok(Ended::Done);
+    }
+    let (net, ended) = captions("pretrain", Stage::Pretrain, &recipe.pretrain, net)?;
     if ended != Ended::Done {
         return Ok(ended);
     }
@@ -123,12 +136,12 @@ pub fn follow(
         device: device.clone(),
         head: recipe.head.clone(),
     };
-    let backbone = trained.fill(nets::blip2::Blip2::new(&config, &device), &device)?;
+    let backbone = trained.fill(Blip2::new(&config, &device), &device)?;
     // The head's draws must not depend on whether the first stage was run or read.
     device.seed(recipe.seed + 1);
     cpu.seed(recipe.seed + 1);
     let net = imagine::Net::begin(&task, backbone, Imagine::new(&recipe.head, config.embed, &device));
-    let plan = Plan { steps: s.steps, rate: s.rate, warmup: s.warmup, decay: s.decay, ..plan };
+    let plan = plan(s.steps, s.rate, s.warmup, s.decay);
     let (net, ended) = train(
         &task,
         net,

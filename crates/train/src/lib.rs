@@ -1,6 +1,6 @@
 //! Here are triplets, give me weights.
 //!
-//! Training in likebut is two stages of one loop ([`run`]): *pre-training* teaches a backbone that a
+//! Training in likebut is stages of one loop ([`run`]): *pre-training* teaches a backbone that a
 //! picture and its caption lie at one place ([`pretrain`]), *composition training* teaches a method
 //! that a reference and a modification text lie where their target does ([`imagine`]).
 //! Everything a run does follows from its [`Recipe`], its seed and its data; a run that is killed and

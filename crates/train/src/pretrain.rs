@@ -65,6 +65,8 @@ impl Net {
 
 /// The stage.
 pub struct Pretrain<'a> {
+    /// Its name in files and on screen.
+    pub name: &'static str,
     /// Its settings.
     pub settings: &'a Settings,
     /// View, words, device.
@@ -118,7 +120,7 @@ impl Task for Pretrain<'_> {
     type Net = Net;
 
     fn name(&self) -> &'static str {
-        "pretrain"
+        self.name
     }
 
     fn trains(&self, _name: &str) -> bool {

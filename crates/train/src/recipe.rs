@@ -22,10 +22,23 @@ pub struct Recipe {
     pub head: Imagine,
     /// What to learn from.
     pub world: WorldSettings,
+    /// Captions with coarser patches, before the captions proper: most is learnt there, far cheaper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub coarse: Option<Coarse>,
     /// Captions first.
     pub pretrain: pretrain::Settings,
     /// Then triplets.
     pub imagine: imagine::Settings,
+}
+
+/// A first stage with coarser patches; see [`blip2::finer`].
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Coarse {
+    /// Side of its patches, pixels; a multiple of the backbone's.
+    pub patch: usize,
+    /// As in the captions proper.
+    pub pretrain: pretrain::Settings,
 }
 
 /// The drawn world to learn from.
@@ -43,6 +56,8 @@ pub struct WorldSettings {
 /// Which part of a recipe is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
+    /// Captions, coarsely.
+    Coarse,
     /// Captions.
     Pretrain,
     /// Triplets.
@@ -78,7 +93,15 @@ impl Recipe {
         let recipe: Self =
             toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
-        recipe.config()?;
+        let config = recipe.config()?;
+        if let Some(patch) = recipe.coarse.as_ref().map(|c| c.patch)
+            && (patch == 0 || !patch.is_multiple_of(config.patch) || !config.image.is_multiple_of(patch))
+        {
+            let (own, image) = (config.patch, config.image);
+            return Err(RecipeError::Wrong(format!(
+                "coarse patches of {patch} pixels: a multiple of the backbone's {own} that divides its {image} is needed"
+            )));
+        }
         if recipe.world.train < recipe.pretrain.families.max(recipe.imagine.families) {
             return Err(RecipeError::Wrong(format!(
                 "a batch takes more families than the world has ({})",
@@ -88,11 +111,12 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Everything that the result of a stage depends on; the first stage knows nothing of the second.
+    /// Everything that the result of a stage depends on; an earlier stage knows nothing of a later one.
     pub fn fingerprint(&self, stage: Stage) -> Result<String, RecipeError> {
-        let Self { seed, backbone, world, pretrain, .. } = self;
+        let Self { seed, backbone, world, coarse, pretrain, .. } = self;
         let value = match stage {
-            Stage::Pretrain => serde_json::to_value((seed, backbone, world, pretrain)),
+            Stage::Coarse => serde_json::to_value((seed, backbone, world, coarse)),
+            Stage::Pretrain => serde_json::to_value((seed, backbone, world, coarse, pretrain)),
             Stage::Imagine => serde_json::to_value(self),
         };
         value.and_then(|v| serde_json::to_string_pretty(&v)).map_err(|e| RecipeError::Wrong(e.to_string()))

@@ -112,6 +112,9 @@ pub enum TrainError {
     /// Weights.
     #[error(transparent)]
     Weights(#[from] nets::weights::WeightsError),
+    /// Patches.
+    #[error(transparent)]
+    Finer(#[from] nets::blip2::FinerError),
     /// A model.
     #[error(transparent)]
     Model(#[from] methods::ModelError),

@@ -119,7 +119,7 @@ impl Config {
     pub fn toy() -> Self {
         Self {
             image: 112,
-            patch: 16,
+            patch: 8,
             vit_family: Family::Eva,
             vit_width: 192,
             vit_depth: 6,

@@ -17,11 +17,13 @@
 //! `[CLS]` in both.
 
 mod config;
+mod finer;
 mod positions;
 mod qformer;
 mod vit;
 
 pub use config::{Config, Family, PRESETS};
+pub use finer::{FinerError, finer};
 pub use positions::{Corners, resize_positions};
 pub use qformer::{QFormer, Sight, Words};
 pub use vit::Vit;

@@ -20,6 +20,18 @@ seed = 2026
 train = 6
 val = 2
 
+[coarse]
+patch = 28
+
+[coarse.pretrain]
+steps = 5
+families = 3
+items = 4
+rate = 1e-3
+warmup = 2
+decay = 0.05
+tags = 1.0
+
 [pretrain]
 steps = 7
 families = 3
@@ -75,7 +87,7 @@ fn a_resumed_run_ends_bit_equal() {
     assert!(weights(straight.path()) == weights(broken.path()), "a resumed run must end with the same bytes");
 
     // The journal holds each step once, in order.
-    for (stage, steps) in [("pretrain", 7), ("imagine", 6)] {
+    for (stage, steps) in [("coarse", 5), ("pretrain", 7), ("imagine", 6)] {
         let text = std::fs::read_to_string(broken.path().join(format!("{stage}.metrics.jsonl"))).unwrap();
         let seen: Vec<u64> = text
             .lines()
@@ -106,6 +118,7 @@ fn wrong_recipes_are_refused_with_reasons() {
         ("backbone = \"tiny\"", "backbone = \"huge\"", "known are"),
         ("top_k = 3", "top_k = 9", "top_k"),
         ("train = 6", "train = 1", "more families"),
+        ("patch = 28", "patch = 21", "coarse patches"),
         ("tags = 1.0", "tag = 1.0", "unknown field"),
         ("seed = 7", "", "seed"),
     ] {
