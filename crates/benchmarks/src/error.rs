@@ -73,6 +73,38 @@ pub enum Error {
         /// What is wrong and how to mend it.
         fault: String,
     },
+    /// An entry of a list that is not what the format says.
+    #[error("{path}, entry {entry}: {fault}")]
+    Entry {
+        /// The file.
+        path: PathBuf,
+        /// The entry, counted from 1.
+        entry: usize,
+        /// What is wrong and how to mend it.
+        fault: String,
+    },
+    /// An annotation file of a set that is not where anyone keeps it.
+    #[error("{root} is no {set} as its authors lay it out: {file} is missing (looked for {places})")]
+    NotThere {
+        /// The set.
+        set: &'static str,
+        /// The folder.
+        root: PathBuf,
+        /// The file by its usual name.
+        file: String,
+        /// All places where it was looked for.
+        places: String,
+    },
+    /// A split that a set does not have.
+    #[error("{set} has no {split} part; it has {has}")]
+    Split {
+        /// The set.
+        set: &'static str,
+        /// What was asked for.
+        split: domain::Split,
+        /// What there is.
+        has: String,
+    },
     /// Media that the manifest names and that do not exist.
     #[error(
         "{} of {of} items of {path} are missing: {}; bring them, or leave them out by name (the mark then says so)",

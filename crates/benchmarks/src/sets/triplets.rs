@@ -16,11 +16,12 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
-use domain::{Change, GalleryEntry, MediaRef, Split, Triplet};
+use domain::{Change, GalleryEntry, Split, Triplet};
 use serde::Deserialize;
 
+use super::presence;
 use crate::{Benchmark, Error, LeftOut, Protocol, Result};
 
 /// A longer line is refused: a caption is not a book.
@@ -46,65 +47,41 @@ pub enum IfMissing {
 /// A file that cannot be read, a line that is not in the format (with its number), a set that
 /// contradicts itself, and, unless told to go on, missing media.
 pub fn load(root: &Path, split: Split, protocol: Protocol, if_missing: IfMissing) -> Result<Benchmark> {
-    let manifest = root.join(format!("gallery.{split}.jsonl"));
-    let gallery = read_gallery(&manifest, Some(split))?;
-    let queries = read_triplets(&root.join(format!("triplets.{split}.jsonl")), Some(split))?;
-    let set = root.file_name().map_or_else(|| root.display().to_string(), |n| n.to_string_lossy().into_owned());
-    let mut benchmark = Benchmark {
-        name: format!("{set}/{split}"),
-        gallery,
-        queries,
-        root: root.to_owned(),
-        protocol,
-        references: Vec::new(),
-        hidden: false,
-        left_out: LeftOut::default(),
-    };
-    benchmark.check()?;
-
-    let missing = missing(&benchmark);
+    let mut benchmark = read(root, split, protocol)?;
+    let missing = presence::look(&benchmark).unusable();
     if missing.is_empty() {
         return Ok(benchmark);
     }
     match if_missing {
-        IfMissing::Refuse => Err(Error::Missing { path: manifest, of: benchmark.gallery.len(), names: missing }),
+        IfMissing::Refuse => {
+            let path = root.join(format!("gallery.{split}.jsonl"));
+            Err(Error::Missing { path, of: benchmark.gallery.len(), names: missing })
+        }
         IfMissing::LeaveOut => {
-            leave_out(&mut benchmark, missing);
+            presence::leave_out(&mut benchmark, missing);
             benchmark.check()?;
             Ok(benchmark)
         }
     }
 }
 
-/// Names of the gallery whose file does not exist, in the gallery's order.
-pub fn missing(benchmark: &Benchmark) -> Vec<String> {
-    let exists = |path: &str| {
-        // A span of a file (`clip.mp4@00:41-00:45`) exists if the file does.
-        let file = MediaRef::parse(path).map_or_else(|_| PathBuf::from(path), |r| r.path);
-        benchmark.root.join(path).is_file() || benchmark.root.join(file).is_file()
+/// Reads one split, whole: whether the media are there is not asked.
+pub fn read(root: &Path, split: Split, protocol: Protocol) -> Result<Benchmark> {
+    let gallery = read_gallery(&root.join(format!("gallery.{split}.jsonl")), Some(split))?;
+    let queries = read_triplets(&root.join(format!("triplets.{split}.jsonl")), Some(split))?;
+    let set = root.file_name().map_or_else(|| root.display().to_string(), |n| n.to_string_lossy().into_owned());
+    let benchmark = Benchmark {
+        name: format!("{set}/{split}"),
+        gallery,
+        references: Vec::new(),
+        queries,
+        root: root.to_owned(),
+        protocol,
+        hidden: false,
+        left_out: LeftOut::default(),
     };
-    benchmark.gallery.iter().filter(|g| !exists(&g.path)).map(|g| g.name.clone()).collect()
-}
-
-fn leave_out(benchmark: &mut Benchmark, missing: Vec<String>) {
-    let gone: std::collections::HashSet<&str> = missing.iter().map(String::as_str).collect();
-    let is_gone = |name: &String| gone.contains(name.as_str());
-    benchmark.gallery.retain(|g| !is_gone(&g.name));
-    let mut left_out = Vec::new();
-    benchmark.queries.retain_mut(|q| {
-        let first = q.targets.first().cloned();
-        q.targets.retain(|t| !is_gone(t));
-        if is_gone(&q.reference) || q.targets.is_empty() {
-            left_out.push(q.id.clone());
-            return false;
-        }
-        // Look-alikes are a fixed small group; with one gone, telling them apart is another task.
-        if q.subset.as_ref().is_some_and(|s| s.iter().any(is_gone)) || first != q.targets.first().cloned() {
-            q.subset = None;
-        }
-        true
-    });
-    benchmark.left_out = LeftOut { gallery: missing, queries: left_out };
+    benchmark.check()?;
+    Ok(benchmark)
 }
 
 /// Reads a gallery manifest. A line that says it belongs to a split other than `split` is refused.
@@ -191,7 +168,7 @@ struct OneEntry(#[serde(with = "GalleryLine")] GalleryEntry);
 struct OneTriplet(#[serde(with = "TripletLine")] Triplet);
 
 /// A fault of serde's in our words: its line number is always 1, which would read as a second one.
-fn at_column(e: serde_json::Error) -> String {
+pub(super) fn at_column(e: serde_json::Error) -> String {
     e.to_string().replace(&format!(" at line {} column", e.line()), " at column")
 }
 
@@ -205,7 +182,7 @@ fn check_split(said: Option<Split>, wanted: Option<Split>) -> std::result::Resul
 }
 
 /// A manifest from elsewhere must not reach into other folders.
-fn check_path(path: &str) -> std::result::Result<(), String> {
+pub(super) fn check_path(path: &str) -> std::result::Result<(), String> {
     let inside = Path::new(path).components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
     match inside && !path.is_empty() && !path.contains('\0') {
         true => Ok(()),
@@ -214,7 +191,10 @@ fn check_path(path: &str) -> std::result::Result<(), String> {
 }
 
 /// Reads line by line, with limits, and puts file and line number to every fault.
-fn read_lines<T>(path: &Path, mut read: impl FnMut(&str) -> std::result::Result<T, String>) -> Result<Vec<T>> {
+pub(super) fn read_lines<T>(
+    path: &Path,
+    mut read: impl FnMut(&str) -> std::result::Result<T, String>,
+) -> Result<Vec<T>> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let fault = |line, fault: String| Error::Line { path: path.to_owned(), line, fault };
     let mut reader = BufReader::new(File::open(path).map_err(io)?);

@@ -1,6 +1,7 @@
 //! The crate from outside: marks beside slow twins, answer sheets, and sets on disk.
 
 mod exams;
+mod published;
 mod sets;
 mod twins;
 

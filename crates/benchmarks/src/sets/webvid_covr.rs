@@ -1,0 +1,107 @@
+//! WebVid-CoVR: pairs of clips with similar captions, and the words that tell them apart.
+//!
+//! ```text
+//! annotation/webvid-covr/webvid8m-covr_test.csv     txt1, txt2, edit, pth1, pth2, … (extra columns are ignored)
+//! annotation/webvid-covr/webvid8m-covr_val.csv
+//! annotation/webvid-covr/webvid2m-covr_train.csv    437 MB, needed for training only
+//! WebVid/8M/train/<pth>.mp4                         val and test; train lies in WebVid/2M/train
+//! WebVid/8M/blip2-vid-embs-large-all/<pth>.pth      or embeddings instead of clips
+//! ```
+//!
+//! The gallery of the 2,556 test questions is their 2,556 targets and nothing else; references are no
+//! answers. WebVid was withdrawn in February 2024: whoever has no copy asks with embeddings.
+
+use std::collections::HashSet;
+use std::path::Path;
+
+use domain::{GalleryEntry, Split, Triplet};
+
+use super::csv::Csv;
+use super::files::{Folders, at, needed, safe};
+use super::{Opened, Parts, Set, noted, words};
+use crate::{Protocol, Result};
+
+/// The set.
+pub const SET: Set = Set {
+    name: "webvid-covr",
+    about: "WebVid-CoVR: clips by what sets two captions apart; 2,556 test questions",
+    parts: &[],
+    splits: &[Split::Test, Split::Val, Split::Train],
+    protocol: "covr-webvid",
+    layout: &[
+        "annotation/webvid-covr/webvid8m-covr_test.csv, …_val.csv, webvid2m-covr_train.csv",
+        "WebVid/8M/train/PTH.mp4, WebVid/2M/train/PTH.mp4, or embeddings of them",
+    ],
+    counts: &[(Split::Test, "", 2556, 2556)],
+    open,
+};
+
+/// Clips and what stands in for them.
+const CLIPS: &[&str] = &["mp4", "webm", "mkv", "mov"];
+
+fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
+    let (file, size) = match split {
+        Split::Train => ("webvid2m-covr_train.csv", "2M"),
+        Split::Val => ("webvid8m-covr_val.csv", "8M"),
+        Split::Test => ("webvid8m-covr_test.csv", "8M"),
+    };
+    let places =
+        ["annotation/webvid-covr/", "annotation/", "", "WebVid-CoVR/annotation/"].map(|p| format!("{p}{file}"));
+    let path = needed("webvid-covr", root, &places)?;
+    let mut csv = Csv::open(&path)?;
+    let (first, second, edit) = (csv.column("pth1")?, csv.column("pth2")?, csv.column("edit")?);
+    let caption = csv.find("txt2");
+    let folders = Folders::new(
+        root,
+        &[
+            &format!("WebVid/{size}/train"),
+            &format!("datasets/WebVid/{size}/train"),
+            &format!("{size}/train"),
+            &format!("videos/{size}"),
+            &format!("WebVid-CoVR/videos/{size}"),
+        ],
+    );
+
+    let (mut listed, mut known): (Vec<GalleryEntry>, HashSet<String>) = Default::default();
+    let (mut queries, mut twice, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
+    while let Some(row) = csv.row()? {
+        for (column, words) in [(first, None), (second, caption)] {
+            let name = &row.fields[column];
+            safe(name).map_err(|f| at(&path, row.line, f))?;
+            if known.insert(name.clone()) {
+                let path = folders.place(name, CLIPS);
+                let caption = words.map(|c| row.fields[c].clone());
+                listed.push(GalleryEntry {
+                    name: name.clone(),
+                    path,
+                    caption,
+                    split: Some(split),
+                    ..Default::default()
+                });
+            }
+        }
+        let id = queries.len().to_string();
+        if !asked.insert(row.fields[second].clone()) {
+            twice.push(id.clone());
+        }
+        let (text, wordings) = words(protocol, &[&row.fields[edit]], &Default::default());
+        queries.push(Triplet {
+            id,
+            reference: row.fields[first].clone(),
+            text,
+            wordings,
+            targets: vec![row.fields[second].clone()],
+            split: Some(split),
+            ..Default::default()
+        });
+    }
+    let mut opened = Opened { files: vec![(path, queries.len())], ..Opened::default() };
+    if split == Split::Test {
+        noted(&mut opened.notes, &twice, "share their target with another, which the authors' own list rules out");
+    }
+    let root = root.to_owned();
+    opened
+        .exams
+        .push(Parts { set: "webvid-covr", part: "", split, root, listed, queries, hidden: false }.exam(protocol)?);
+    Ok(opened)
+}
