@@ -1,40 +1,12 @@
-//! Named tensors: out of a module, into a module, and through a safetensors file.
+//! Our own named tensors, as f32: out of a module, into a module, and through a safetensors file.
 
-use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
-use burn::tensor::{Device, Tensor, TensorData};
-use half::{bf16, f16};
-use safetensors::{Dtype, SafeTensors, tensor::TensorView};
+use super::{Names, Raw, Shelf, WeightsError, fill, stored};
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::{Device, Tensor};
+use half::f16;
+use safetensors::{Dtype, tensor::View};
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-
-/// Weights that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum WeightsError {
-    /// Not a safetensors file, or a broken one.
-    #[error("not a readable safetensors file: {0}; copy it again from where it came")]
-    Unreadable(String),
-    /// A number type that no weights have.
-    #[error("tensor {name:?} holds {dtype}; weights are F32, F16 or BF16")]
-    Type {
-        /// Which.
-        name: String,
-        /// What it holds.
-        dtype: String,
-    },
-    /// What the file has is not what the network needs.
-    #[error(
-        "these weights are of another network: {missing} tensors missing, {unexpected} unexpected, {misshapen} of another shape (first: {first})"
-    )]
-    Mismatch {
-        /// Needed, not there.
-        missing: usize,
-        /// There, not needed.
-        unexpected: usize,
-        /// There, but of another shape.
-        misshapen: usize,
-        /// One of them, in words.
-        first: String,
-    },
-}
 
 /// Tensors by name, as f32.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -70,68 +42,7 @@ impl Tensors {
 
     /// The module with these values; every parameter must be here, in its shape, and nothing else.
     pub fn fill<M: Module>(&self, module: M, device: &Device) -> Result<M, WeightsError> {
-        struct Fill<'a> {
-            path: Vec<String>,
-            from: &'a Tensors,
-            device: &'a Device,
-            used: usize,
-            missing: Vec<String>,
-            misshapen: Vec<String>,
-            seen: std::collections::HashSet<String>,
-        }
-        impl ModuleMapper for Fill<'_> {
-            fn enter_module(&mut self, name: &str, _container: &str) {
-                self.path.push(name.to_owned());
-            }
-            fn exit_module(&mut self, _name: &str, _container: &str) {
-                self.path.pop();
-            }
-            fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
-                let name = self.path.join(".");
-                self.seen.insert(name.clone());
-                let Some((shape, values)) = self.from.map.get(&name) else {
-                    self.missing.push(name);
-                    return param;
-                };
-                let want = param.lazy_shape().to_vec();
-                if *shape != want || values.len() != want.iter().product::<usize>() {
-                    self.misshapen.push(format!("{name} is {shape:?}, the network needs {want:?}"));
-                    return param;
-                }
-                self.used += 1;
-                let device = self.device;
-                let value = Tensor::from_data(TensorData::new(values.clone(), want), device);
-                // Not `map`: it would draw the value that is replaced here.
-                Param::initialized(param.id, if device.is_autodiff() { value.require_grad() } else { value })
-            }
-        }
-        let mut fill = Fill {
-            path: Vec::new(),
-            from: self,
-            device,
-            used: 0,
-            missing: Vec::new(),
-            misshapen: Vec::new(),
-            seen: Default::default(),
-        };
-        let module = module.map(&mut fill);
-        let unexpected: Vec<&String> = self.map.keys().filter(|k| !fill.seen.contains(*k)).collect();
-        if fill.missing.is_empty() && fill.misshapen.is_empty() && unexpected.is_empty() {
-            return Ok(module);
-        }
-        let first = fill
-            .misshapen
-            .first()
-            .cloned()
-            .or(fill.missing.first().map(|n| format!("{n} is missing")))
-            .or(unexpected.first().map(|n| format!("{n} is not expected")))
-            .unwrap_or_default();
-        Err(WeightsError::Mismatch {
-            missing: fill.missing.len(),
-            unexpected: unexpected.len(),
-            misshapen: fill.misshapen.len(),
-            first,
-        })
+        fill(module, self, &Names::same(), device).map(|(module, _)| module)
     }
 
     /// Those whose name starts with `prefix.`, without it.
@@ -147,43 +58,59 @@ impl Tensors {
 
     /// As a safetensors file; `half` stores f16, otherwise f32.
     pub fn to_bytes(&self, half: bool) -> Result<Vec<u8>, WeightsError> {
-        let raw: BTreeMap<&String, (Dtype, &Vec<usize>, Vec<u8>)> = self
-            .map
-            .iter()
-            .map(|(name, (shape, values))| {
-                let (dtype, bytes) = if half {
-                    (Dtype::F16, values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect())
-                } else {
-                    (Dtype::F32, values.iter().flat_map(|v| v.to_le_bytes()).collect())
-                };
-                (name, (dtype, shape, bytes))
-            })
-            .collect();
-        let unreadable = |e: safetensors::SafeTensorError| WeightsError::Unreadable(e.to_string());
-        let views = raw
-            .iter()
-            .map(|(name, (dtype, shape, bytes))| Ok((name.as_str(), TensorView::new(*dtype, (*shape).clone(), bytes)?)))
-            .collect::<Result<Vec<_>, safetensors::SafeTensorError>>()
-            .map_err(unreadable)?;
-        safetensors::serialize(views, None).map_err(unreadable)
+        let views = self.map.iter().map(|(name, (shape, values))| (name, Stored { shape, values, half }));
+        safetensors::serialize(views, None).map_err(|e| WeightsError::Unreadable(e.to_string()))
     }
 
-    /// From a safetensors file of F32, F16 or BF16.
+    /// From a safetensors file of F32, F16, BF16 or F64.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, WeightsError> {
-        let file = SafeTensors::deserialize(bytes).map_err(|e| WeightsError::Unreadable(e.to_string()))?;
-        let mut map = BTreeMap::new();
-        for (name, view) in file.tensors() {
-            let data = view.data();
-            let two = |f: fn([u8; 2]) -> f32| data.chunks_exact(2).map(|b| f([b[0], b[1]])).collect::<Vec<f32>>();
-            let values = match view.dtype() {
-                Dtype::F32 => data.chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect(),
-                Dtype::F16 => two(|b| f16::from_le_bytes(b).to_f32()),
-                Dtype::BF16 => two(|b| bf16::from_le_bytes(b).to_f32()),
-                other => return Err(WeightsError::Type { name, dtype: format!("{other:?}") }),
-            };
-            map.insert(name, (view.shape().to_vec(), values));
+        let entries = stored::entries(bytes)?.tensors;
+        let one = |(name, entry): (String, super::Entry)| {
+            let raw = entry.raw(bytes)?;
+            match raw.floats() {
+                Some(values) => Ok((name, (entry.shape, values))),
+                None => Err(WeightsError::Type { name, dtype: entry.dtype.to_string() }),
+            }
+        };
+        Ok(Self { map: entries.into_iter().map(one).collect::<Result<_, _>>()? })
+    }
+}
+
+impl Shelf for Tensors {
+    fn names(&self) -> Vec<&str> {
+        self.map.keys().map(String::as_str).collect()
+    }
+
+    fn raw(&self, name: &str) -> Option<Result<Raw<'_>, WeightsError>> {
+        let (shape, values) = self.map.get(name)?;
+        let raw = Raw::new(Dtype::F32, shape.clone(), bytemuck::cast_slice::<f32, u8>(values));
+        Some(raw.map_err(|why| WeightsError::Unreadable(format!("tensor {name}: {why}"))))
+    }
+}
+
+/// A tensor on its way into a file.
+struct Stored<'a> {
+    shape: &'a [usize],
+    values: &'a [f32],
+    half: bool,
+}
+
+impl View for Stored<'_> {
+    fn dtype(&self) -> Dtype {
+        if self.half { Dtype::F16 } else { Dtype::F32 }
+    }
+    fn shape(&self) -> &[usize] {
+        self.shape
+    }
+    fn data(&self) -> Cow<'_, [u8]> {
+        if self.half {
+            self.values.iter().flat_map(|v| f16::from_f32(*v).to_le_bytes()).collect()
+        } else {
+            Cow::Borrowed(bytemuck::cast_slice(self.values))
         }
-        Ok(Self { map })
+    }
+    fn data_len(&self) -> usize {
+        self.values.len() * if self.half { 2 } else { 4 }
     }
 }
 
