@@ -192,6 +192,7 @@ impl Model {
             return Err(ModelError::Digest { expected: manifest.weights.short(), found: found.short() });
         }
         manifest.backbone.check().map_err(ModelError::Manifest)?;
+        manifest.view.check().map_err(ModelError::Manifest)?;
         let vocab =
             String::from_utf8(vocab.to_vec()).map_err(|_| ModelError::Manifest("vocab.txt is not UTF-8".into()))?;
         let words = WordPieces::from_vocab(&vocab, manifest.backbone.positions.min(64))?;

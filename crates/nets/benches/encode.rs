@@ -3,23 +3,12 @@
 //! Random weights: the arithmetic is the same. Each figure is the median of several runs.
 
 use burn::tensor::{Distribution, Tensor};
-use media::Frame;
 use nets::blip2::{Blip2, Config, Frames, pool};
-use nets::view::View;
 use std::time::Instant;
 
 fn main() {
     println!("| work | median ms | per second |");
     println!("|---|--:|--:|");
-    for (w, h) in [(320, 240), (1280, 720), (4000, 3000)] {
-        let frame = Frame {
-            width: w,
-            height: h,
-            rgb: (0..w * h * 3).map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8).collect(),
-        };
-        let view = View::squash(112);
-        row(&format!("view {w}×{h} to 112×112"), 1, 15, || drop(view.look(&frame)));
-    }
     for threads in [1, 2] {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
         pool.install(|| encode(threads));
