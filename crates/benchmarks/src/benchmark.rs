@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use domain::{Digest, GalleryEntry, Triplet};
 
 use crate::bootstrap::Bootstrap;
-use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, TieRule, ranking};
+use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, RightRule, TieRule, ranking};
 
 /// A gallery, questions with their right answers, and the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -203,7 +203,7 @@ impl Marker<'_> {
         let candidates: Option<HashSet<&str>> = q.candidates.as_ref().map(|c| c.iter().map(String::as_str).collect());
 
         let (mut rank, mut rank_in_subset) = (0usize, 0usize);
-        let (mut target_ranks, mut subset_rank) = (Vec::new(), None);
+        let (mut found, mut subset_found) = (Vec::new(), Vec::new());
         let (mut listed, mut among, mut in_subset) = (0usize, 0usize, 0usize);
         for name in names {
             let Some(&place) = self.place.get(name) else {
@@ -224,10 +224,10 @@ impl Marker<'_> {
             }
             rank += 1;
             rank_in_subset += usize::from(member);
-            if q.targets.iter().any(|t| t == name) {
-                target_ranks.push(rank);
-                if member && subset_rank.is_none() {
-                    subset_rank = Some(rank_in_subset);
+            if let Some(target) = q.targets.iter().position(|t| t == name) {
+                found.push((target, rank));
+                if member {
+                    subset_found.push((target, rank_in_subset));
                 }
             }
         }
@@ -244,13 +244,14 @@ impl Marker<'_> {
             ));
         }
         // Members that are not listed stand behind the listed ones, in an order nobody knows.
+        let subset_rank = best(&subset_found, protocol.subset_right);
         if candidates.is_none() && !subset.is_empty() && subset_rank.is_none() && in_subset < subset.len() {
             return fault(
                 "it lists none of the right look-alikes; rank the whole gallery, or switch the protocol's subset off"
                     .to_owned(),
             );
         }
-        self.keep(number, target_ranks, subset_rank);
+        self.keep(number, &found, subset_rank);
         Ok(())
     }
 
@@ -282,7 +283,7 @@ impl Marker<'_> {
         let dropped = self.place.get(q.reference.as_str()).copied().filter(|_| protocol.drop_reference);
         let targets: Vec<usize> = places(&q.targets);
         let scored = Scored { gallery, scores, targets: &targets, dropped, ties: protocol.ties };
-        let target_ranks = match &q.candidates {
+        let found = match &q.candidates {
             Some(candidates) => scored.ranks(places(candidates)),
             None => scored.ranks(0..gallery.len()),
         };
@@ -292,24 +293,26 @@ impl Marker<'_> {
                 if let Some(candidates) = &q.candidates {
                     members.retain(|&p| candidates.contains(&gallery[p].name));
                 }
-                scored.ranks(members).first().copied()
+                best(&scored.ranks(members), protocol.subset_right)
             }
             None => None,
         };
-        self.keep(number, target_ranks, subset_rank);
+        self.keep(number, &found, subset_rank);
         Ok(())
     }
 
-    fn keep(&mut self, number: usize, target_ranks: Vec<usize>, subset_rank: Option<usize>) {
-        let q = &self.benchmark.queries[number];
+    /// `found` holds the right answers' places in the question's list, and their ranks, rising.
+    fn keep(&mut self, number: usize, found: &[(usize, usize)], subset_rank: Option<usize>) {
+        let Benchmark { queries, protocol, .. } = self.benchmark;
+        let q = &queries[number];
         self.ranks[number] = Some(QueryRank {
             query: q.id.clone(),
             change: q.change,
             slice: q.slice.clone(),
-            aspects: Vec::new(),
+            aspects: q.aspects.clone(),
             words: q.text.split_whitespace().count(),
-            rank: target_ranks.first().copied(),
-            target_ranks,
+            rank: best(found, protocol.right),
+            target_ranks: found.iter().map(|(_, rank)| *rank).collect(),
             targets: q.targets.len(),
             subset_rank,
         });
@@ -340,18 +343,31 @@ struct Scored<'a> {
 }
 
 impl Scored<'_> {
-    /// The ranks of the right answers among the items at `places`, rising.
-    fn ranks(&self, places: impl IntoIterator<Item = usize>) -> Vec<usize> {
+    /// The right answers that are among the items at `places`, with their ranks, rising.
+    fn ranks(&self, places: impl IntoIterator<Item = usize>) -> Vec<(usize, usize)> {
         let Self { gallery, scores, ties, .. } = *self;
         let name = |place: usize| gallery[place].name.as_str();
         let mut targets = Vec::new();
         let mut others = Vec::new();
         for place in places.into_iter().filter(|p| Some(*p) != self.dropped) {
-            if self.targets.contains(&place) { targets.push(place) } else { others.push(place) }
+            match self.targets.iter().position(|t| *t == place) {
+                Some(target) => targets.push((target, place)),
+                None => others.push(place),
+            }
         }
-        targets.sort_by(|&a, &b| ranking::high_first(scores[a], scores[b]).then_with(|| name(a).cmp(name(b))));
-        let before = |target: usize| {
-            let (score, name_of_target) = (scores[target], name(target));
+        // As `ranking::order` has it.
+        let first = |&(target, _): &(usize, usize)| target == 0;
+        targets.sort_by(|a, b| {
+            ranking::high_first(scores[a.1], scores[b.1])
+                .then_with(|| match ties {
+                    TieRule::Pessimistic => first(a).cmp(&first(b)),
+                    TieRule::Optimistic => first(b).cmp(&first(a)),
+                    TieRule::Name => std::cmp::Ordering::Equal,
+                })
+                .then_with(|| name(a.1).cmp(name(b.1)))
+        });
+        let before = |place: usize| {
+            let (score, name_of_target) = (scores[place], name(place));
             let wins = |&&other: &&usize| match ties {
                 TieRule::Pessimistic => scores[other] >= score,
                 TieRule::Optimistic => scores[other] > score,
@@ -359,8 +375,13 @@ impl Scored<'_> {
             };
             others.iter().filter(wins).count()
         };
-        targets.iter().enumerate().map(|(i, &target)| 1 + i + before(target)).collect()
+        targets.iter().enumerate().map(|(i, &(target, place))| (target, 1 + i + before(place))).collect()
     }
+}
+
+/// The best rank that the rule counts, of right answers by their place in the question's list.
+fn best(found: &[(usize, usize)], right: RightRule) -> Option<usize> {
+    found.iter().find(|(target, _)| right != RightRule::First || *target == 0).map(|(_, rank)| *rank)
 }
 
 fn unknown_query(query: &str, benchmark: &Benchmark) -> Error {

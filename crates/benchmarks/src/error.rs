@@ -54,6 +54,22 @@ pub enum Error {
         right: String,
     },
 
+    // Files for other people's tools.
+    /// Something that a format cannot hold.
+    #[error("{fault}")]
+    Unwritable {
+        /// What, and what to do instead.
+        fault: String,
+    },
+    /// A submission that a server would refuse, or mark wrongly.
+    #[error("{file} breaks the server's rules in {} place{}: {}", faults.len(), if faults.len() == 1 { "" } else { "s" }, some_of(faults))]
+    Submission {
+        /// The file.
+        file: String,
+        /// Everything that is wrong.
+        faults: Vec<String>,
+    },
+
     // The set on disk.
     /// A file could not be read.
     #[error("cannot read {path}: {source}")]

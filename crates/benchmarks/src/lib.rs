@@ -46,15 +46,18 @@
 
 mod benchmark;
 mod compare;
+mod foreign;
 mod mark;
 mod protocol;
 mod ranking;
 mod report;
+mod run;
 mod table;
 
 pub mod bootstrap;
 pub mod marks;
 pub mod sets;
+pub mod submit;
 
 mod error;
 
@@ -67,6 +70,7 @@ pub use protocol::{
 };
 pub use ranking::{Ranking, rank_of};
 pub use report::{AtK, Estimate, Marks, QueryRank, Report};
+pub use run::{Answers, MAX_JSON_BYTES, MAX_PAIRS, Qrels, Run};
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;

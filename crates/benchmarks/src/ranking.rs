@@ -58,14 +58,18 @@ pub fn rank_of(scores: &[(&str, f32)], targets: &[&str], ties: TieRule) -> Resul
 }
 
 /// Orders `scores` from high to low, ties by the rule; equals under the rule go by name.
-pub(crate) fn order(scores: &mut [(&str, f32)], targets: &[String], ties: TieRule) -> Result<()> {
+///
+/// Where only the first right answer counts, the rule is about that one too: against the method it
+/// stands behind the other right answers, for the method before them.
+pub(crate) fn order<S: Copy + PartialOrd>(scores: &mut [(&str, S)], targets: &[String], ties: TieRule) -> Result<()> {
     refuse_nan(scores)?;
-    let is_target = |name: &str| targets.iter().any(|t| t == name);
+    // 0 the first right answer, 1 another, 2 a wrong one.
+    let class = |name: &str| targets.iter().position(|t| t == name).map_or(2, |i| i.min(1));
     scores.sort_by(|a, b| {
         high_first(a.1, b.1)
             .then_with(|| match ties {
-                TieRule::Pessimistic => is_target(a.0).cmp(&is_target(b.0)),
-                TieRule::Optimistic => is_target(b.0).cmp(&is_target(a.0)),
+                TieRule::Pessimistic => class(b.0).cmp(&class(a.0)),
+                TieRule::Optimistic => class(a.0).cmp(&class(b.0)),
                 TieRule::Name => Ordering::Equal,
             })
             .then_with(|| a.0.cmp(b.0))
@@ -73,14 +77,14 @@ pub(crate) fn order(scores: &mut [(&str, f32)], targets: &[String], ties: TieRul
     Ok(())
 }
 
-fn refuse_nan(scores: &[(&str, f32)]) -> Result<()> {
-    match scores.iter().find(|(_, s)| s.is_nan()) {
+fn refuse_nan<S: PartialOrd>(scores: &[(&str, S)]) -> Result<()> {
+    match scores.iter().find(|(_, s)| s.partial_cmp(s).is_none()) {
         Some((name, _)) => Err(Error::NotANumber { name: (*name).to_owned() }),
         None => Ok(()),
     }
 }
 
 /// High before low; +0 and -0 are equal. NaN was refused before.
-pub(crate) fn high_first(a: f32, b: f32) -> Ordering {
+pub(crate) fn high_first<S: PartialOrd>(a: S, b: S) -> Ordering {
     b.partial_cmp(&a).unwrap_or(Ordering::Equal)
 }

@@ -1,6 +1,8 @@
 //! The crate from outside: marks beside slow twins, answer sheets, and sets on disk.
 
 mod exams;
+mod files;
+mod golden;
 mod published;
 mod sets;
 mod twins;

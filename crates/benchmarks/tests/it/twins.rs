@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use benchmarks::{Benchmark, Protocol, Ranking, TieRule, marks, rank_of};
+use benchmarks::{Average, Benchmark, Mark, Protocol, Ranking, RightRule, TieRule, marks, rank_of};
 use domain::{GalleryEntry, Triplet};
 
 use crate::Dice;
@@ -115,6 +115,26 @@ impl Slow {
         hits / k as f64
     }
 
+    fn share(&self, k: usize) -> f64 {
+        let found = self.relevant.iter().take(k).filter(|r| **r).count();
+        found as f64 / self.targets as f64
+    }
+
+    fn ndcg(&self, k: usize) -> f64 {
+        let gain = |i: usize| 2f64.ln() / (i as f64 + 2.0).ln();
+        let mut got = 0.0;
+        for (i, relevant) in self.relevant.iter().enumerate() {
+            if i < k && *relevant {
+                got += gain(i);
+            }
+        }
+        let mut best = 0.0;
+        for i in 0..k.min(self.targets) {
+            best += gain(i);
+        }
+        got / best
+    }
+
     fn average_precision(&self, k: usize) -> f64 {
         let mut sum = 0.0;
         for i in 1..=k {
@@ -153,6 +173,9 @@ fn a_whole_report_agrees_with_its_slow_twin() {
             ties: [TieRule::Pessimistic, TieRule::Optimistic, TieRule::Name][round % 3],
             ks: vec![1, 2, 5],
             map_ks: vec![1, 3, 5],
+            ndcg_ks: vec![1, 3, 5],
+            right: [RightRule::Any, RightRule::Share][round / 3 % 2],
+            averages: vec![Average { name: "Avg".into(), of: vec![Mark::Recall(1), Mark::MeanAp(5)] }],
             ..Protocol::default()
         };
         let mut queries = Vec::new();
@@ -213,11 +236,15 @@ fn a_whole_report_agrees_with_its_slow_twin() {
         let mean = |of: &dyn Fn(&Slow) -> f64, over: &[Slow]| over.iter().map(of).sum::<f64>() / over.len() as f64;
         let close = |got: f64, want: f64| assert!((got - want).abs() < 1e-9, "{got} is not {want}");
         for k in [1, 2, 5] {
-            close(all.recall_at(k).unwrap().value, mean(&|s| s.recall(k), &slow));
+            let slow_recall = |s: &Slow| if protocol.right == RightRule::Share { s.share(k) } else { s.recall(k) };
+            close(all.recall_at(k).unwrap().value, mean(&slow_recall, &slow));
         }
         for k in [1, 3, 5] {
             close(all.average_precision_at(k).unwrap().value, mean(&|s| s.average_precision(k), &slow));
+            close(all.get(Mark::Ndcg(k)).unwrap().value, mean(&|s| s.ndcg(k), &slow));
         }
+        let two = all.recall_at(1).unwrap().value + all.average_precision_at(5).unwrap().value;
+        assert!((all.averages["Avg"].value - two / 2.0).abs() < 2e-9);
         for k in [1, 2, 3] {
             close(all.subset_recall_at(k).unwrap().value, mean(&|s| s.recall(k), &slow_subset));
         }
