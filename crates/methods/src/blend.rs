@@ -47,6 +47,5 @@ pub fn compose(method: &dyn Method, asked: &[Asked<'_>]) -> Result<Vec<Probe>, M
 }
 
 fn say(method: &dyn Method, words: &str) -> Option<Embedding> {
-    let model = method.model();
-    crate::model::rows(model.backbone.text(&model.words.batch(&[words], &model.device))).pop()
+    method.model().say(&[words]).pop()
 }

@@ -33,7 +33,29 @@ fn seen(n: usize) -> Vec<Seen> {
     (0..n as u32).map(|i| Seen { frames: (0..=i % 2).map(|f| frame(3 * i + f)).collect() }).collect()
 }
 
+/// Methods that need no more than vectors, over the families that have no more.
+fn towers() -> Vec<Arc<Model>> {
+    let device = nets::cpu();
+    device.seed(5);
+    let merges = "#version: 0.2\nt h\nth e</w>\nr e\nre d</w>\n";
+    let clip = Model::new("clip", "for tests", nets::clip::Config::tiny(), None, merges, &device).unwrap();
+    let json = r#"{"version":"1.0","truncation":null,"padding":null,"added_tokens":[],"normalizer":null,
+        "pre_tokenizer":{"type":"Whitespace"},"decoder":null,"post_processor":null,
+        "model":{"type":"WordLevel","vocab":{"<pad>":0,"<unk>":1,"the":2,"red":3,"a":4,"cat":5,"it":6},"unk_token":"<unk>"}}"#;
+    let siglip = Model::new("siglip", "for tests", nets::siglip::Config::tiny(), None, json, &device).unwrap();
+    vec![Arc::new(clip), Arc::new(siglip)]
+}
+
 fn each(check: impl Fn(&dyn Method)) {
+    for model in towers() {
+        for entry in METHODS {
+            match (entry.make)(model.clone()) {
+                Ok(method) => check(method.as_ref()),
+                Err(ModelError::Family { method, .. }) => assert_eq!(method, entry.name),
+                Err(e) => panic!("{}: {e}", entry.name),
+            }
+        }
+    }
     let model = model();
     for entry in METHODS {
         let method = (entry.make)(model.clone()).unwrap();
@@ -125,6 +147,13 @@ fn saving_and_opening_changes_nothing() {
             query(&ask(model.clone())).values,
             query(&ask(Arc::new(Model::open(dir.path(), &nets::cpu()).unwrap()))).values
         );
+    }
+    for model in towers() {
+        let dir = tempfile::tempdir().unwrap();
+        model.save(dir.path(), false).unwrap();
+        let opened = Model::open(dir.path(), &nets::cpu()).unwrap();
+        assert_eq!(opened.say(&["the red cat"]), model.say(&["the red cat"]));
+        assert_eq!(opened.embed(&[&seen[1]]), model.embed(&[&seen[1]]));
     }
     // A byte of the weights changed: the digest says so before a number is read.
     let path = dir.path().join("model.safetensors");

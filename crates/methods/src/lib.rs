@@ -42,6 +42,9 @@ pub enum MethodError {
     /// The model lacks this method's head.
     #[error("the model holds no head for the method {0}; train one, or choose another method")]
     NoHead(&'static str),
+    /// The model is of another family than the method needs.
+    #[error(transparent)]
+    Family(#[from] nets::FamilyError),
 }
 
 /// A way of turning a reference and some words into a point near the items they mean.
@@ -85,6 +88,11 @@ pub const METHODS: &[Entry] = &[
         name: "sum",
         about: "reference and words, added",
         make: |m| Ok(Box::new(baseline::Plain::new(baseline::Baseline::Sum, m)?)),
+    },
+    Entry {
+        name: "add",
+        about: "reference and words, added as the network makes them: how BGE-VL (MMRet) was trained",
+        make: |m| Ok(Box::new(baseline::Plain::new(baseline::Baseline::Add, m)?)),
     },
     Entry {
         name: "imagine",

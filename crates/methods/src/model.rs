@@ -1,17 +1,19 @@
 //! A model on disk: a backbone, its view, its words, and the heads that methods trained on it.
 //!
 //! A model is a folder of three files: `manifest.json` (what it is, what it wants to see, how it was
-//! made), `model.safetensors` (f16 at rest) and `vocab.txt`.
+//! made), `model.safetensors` (f16 at rest), and what its words are read with: `vocab.txt` for
+//! BLIP-2, `merges.txt` for CLIP, `tokenizer.json` for SigLIP ([`Reading::file`]).
 //! The embedded default is such a folder, built into the binary.
 
 use crate::imagine::{self, Imagine};
+use burn::tensor::Tensor;
 use domain::{Digest, Embedding, Sampling, Space};
 use media::Frame;
-use nets::blip2::{self, Blip2, Frames, Sight};
+use nets::blip2::{Blip2, Sight};
 use nets::view::View;
 use nets::weights::{Tensors, WeightsError, floats};
-use nets::words::{WordPieces, WordsError};
-use nets::{Device, layers};
+use nets::words::{Reading, Tokenizer, WordsError};
+use nets::{Backbone, Config, Device, FamilyError, Frames, layers};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -25,7 +27,9 @@ const MAX_BYTES: u64 = 16 << 30;
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
     /// A file of the folder cannot be read.
-    #[error("cannot read {path}: {why}; a model is a folder with manifest.json, model.safetensors and vocab.txt")]
+    #[error(
+        "cannot read {path}: {why}; a model is a folder with manifest.json, model.safetensors and the file of its words"
+    )]
     Read {
         /// Which.
         path: PathBuf,
@@ -67,6 +71,16 @@ pub enum ModelError {
     /// The vocabulary cannot be used.
     #[error(transparent)]
     Words(#[from] WordsError),
+    /// The model is of another family than the method needs.
+    #[error("the method {method} cannot run on the model {model}: {source}")]
+    Family {
+        /// The method asked for.
+        method: &'static str,
+        /// The model's name.
+        model: String,
+        /// Which family is needed, and which it is.
+        source: FamilyError,
+    },
     /// The model holds no head for this method.
     #[error("the model {model} holds no head for the method {method}; train one, or choose another method")]
     NoHead {
@@ -89,8 +103,11 @@ pub struct Manifest {
     pub about: String,
     /// Whether it has only ever seen drawn scenes.
     pub drawn_only: bool,
-    /// Sizes of the backbone.
-    pub backbone: blip2::Config,
+    /// Family and sizes of the backbone.
+    pub backbone: Config,
+    /// How its words are read; the family's own way where absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub words: Option<Reading>,
     /// What it wants to see.
     pub view: View,
     /// Which frames of a clip.
@@ -118,49 +135,88 @@ pub struct Model {
     /// What it is.
     pub manifest: Manifest,
     /// The network.
-    pub backbone: Blip2,
+    pub backbone: Backbone,
     /// IMAGINE's head.
     pub imagine: Option<Imagine>,
     /// Text to ids.
-    pub words: WordPieces,
+    pub words: Tokenizer,
     /// Where it runs.
     pub device: Device,
-    vocab: String,
+    /// The file that `words` was made from.
+    pieces: Vec<u8>,
+}
+
+impl Manifest {
+    /// How its words are read.
+    pub fn reading(&self) -> Reading {
+        self.words.clone().unwrap_or_else(|| self.backbone.reading())
+    }
+
+    /// Whether its parts fit together; the message says which do not.
+    fn check(&self) -> Result<(), ModelError> {
+        self.backbone.check().map_err(ModelError::Manifest)?;
+        self.view.check().map_err(ModelError::Manifest)?;
+        if self.view.size as usize != self.backbone.image() {
+            return Err(ModelError::Manifest(format!(
+                "the view makes pictures of {} pixels, the network reads {}",
+                self.view.size,
+                self.backbone.image()
+            )));
+        }
+        let (longest, positions) = (self.reading().longest(), self.backbone.positions());
+        if longest > positions {
+            return Err(ModelError::Manifest(format!(
+                "texts may have {longest} tokens, the network has places for {positions}"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The tokenizer from its file.
+    fn tokenizer(&self, file: &[u8]) -> Result<Tokenizer, ModelError> {
+        let reading = self.reading();
+        let words = Tokenizer::new(&reading, file)?;
+        if words.pieces() > self.backbone.vocab() {
+            return Err(ModelError::Manifest(format!(
+                "{} has {} pieces, the network knows {}",
+                reading.file(),
+                words.pieces(),
+                self.backbone.vocab()
+            )));
+        }
+        Ok(words)
+    }
 }
 
 impl Model {
-    /// A new model with random weights.
+    /// A new model with random weights; `pieces` is the file that its words are read with.
     pub fn new(
         name: &str,
         about: &str,
-        config: blip2::Config,
+        config: impl Into<Config>,
         imagine: Option<imagine::Config>,
-        vocab: String,
+        pieces: impl Into<Vec<u8>>,
         device: &Device,
     ) -> Result<Self, ModelError> {
-        config.check().map_err(ModelError::Manifest)?;
-        let words = WordPieces::from_vocab(&vocab, config.positions.min(64))?;
+        let (config, pieces) = (config.into(), pieces.into());
         let manifest = Manifest {
             format: FORMAT,
             name: name.into(),
             about: about.into(),
             drawn_only: true,
-            view: View::squash(config.image as u32),
-            sampling: Sampling::Uniform(config.frame_positions.max(1)),
+            view: View::squash(config.image() as u32),
+            sampling: Sampling::Uniform(config.frames()),
             imagine: imagine.clone(),
             weights: Digest::of(b""),
             made: serde_json::Value::Null,
-            backbone: config.clone(),
+            words: None,
+            backbone: config,
         };
-        let head = imagine.map(|c| Imagine::new(&c, config.embed, device));
-        Ok(Self {
-            manifest,
-            backbone: Blip2::new(&config, device),
-            imagine: head,
-            words,
-            device: device.clone(),
-            vocab,
-        })
+        manifest.check()?;
+        let words = manifest.tokenizer(&pieces)?;
+        let head = imagine.map(|c| Imagine::new(&c, manifest.backbone.embed(), device));
+        let backbone = Backbone::new(&manifest.backbone, device);
+        Ok(Self { manifest, backbone, imagine: head, words, device: device.clone(), pieces })
     }
 
     /// From a folder.
@@ -174,57 +230,36 @@ impl Model {
             }
             std::fs::read(&path).map_err(|e| fail(e.to_string()))
         };
-        Self::from_parts(&read("manifest.json")?, &read("model.safetensors")?, &read("vocab.txt")?, device)
+        let manifest = read("manifest.json")?;
+        let file = parsed(&manifest)?.reading().file();
+        Self::from_parts(&manifest, &read("model.safetensors")?, &read(file)?, device)
     }
 
-    /// From the contents of the three files.
-    pub fn from_parts(manifest: &[u8], weights: &[u8], vocab: &[u8], device: &Device) -> Result<Self, ModelError> {
-        let bad = |e: serde_json::Error| ModelError::Manifest(e.to_string());
-        let value: serde_json::Value = serde_json::from_slice(manifest).map_err(bad)?;
-        match value["format"].as_u64() {
-            Some(f) if f == u64::from(FORMAT) => {}
-            Some(f) => return Err(ModelError::Format { found: f as u32 }),
-            None => return Err(ModelError::Manifest("it has no format number".into())),
-        }
-        let manifest: Manifest = serde_json::from_value(value).map_err(bad)?;
+    /// From the contents of the three files; `pieces` is the one that [`Reading::file`] names.
+    pub fn from_parts(manifest: &[u8], weights: &[u8], pieces: &[u8], device: &Device) -> Result<Self, ModelError> {
+        let manifest = parsed(manifest)?;
         let found = Digest::of(weights);
         if found != manifest.weights {
             return Err(ModelError::Digest { expected: manifest.weights.short(), found: found.short() });
         }
-        manifest.backbone.check().map_err(ModelError::Manifest)?;
-        manifest.view.check().map_err(ModelError::Manifest)?;
-        let vocab =
-            String::from_utf8(vocab.to_vec()).map_err(|_| ModelError::Manifest("vocab.txt is not UTF-8".into()))?;
-        let words = WordPieces::from_vocab(&vocab, manifest.backbone.positions.min(64))?;
-        if words.pieces() > manifest.backbone.vocab {
-            return Err(ModelError::Manifest(format!(
-                "vocab.txt has {} pieces, the network knows {}",
-                words.pieces(),
-                manifest.backbone.vocab
-            )));
-        }
-        if manifest.view.size as usize != manifest.backbone.image {
-            return Err(ModelError::Manifest(format!(
-                "the view makes pictures of {} pixels, the network reads {}",
-                manifest.view.size, manifest.backbone.image
-            )));
-        }
+        manifest.check()?;
+        let words = manifest.tokenizer(pieces)?;
         let all = Tensors::from_bytes(weights)?;
-        let backbone = all.under("backbone").fill(Blip2::new(&manifest.backbone, device), device)?;
+        let backbone = Backbone::new(&manifest.backbone, device).filled(&all.under("backbone"), device)?;
         let imagine = match &manifest.imagine {
             Some(c) => {
                 c.check().map_err(ModelError::Manifest)?;
-                Some(all.under("imagine").fill(Imagine::new(c, manifest.backbone.embed, device), device)?)
+                Some(all.under("imagine").fill(Imagine::new(c, manifest.backbone.embed(), device), device)?)
             }
             None => None,
         };
-        Ok(Self { manifest, backbone, imagine, words, device: device.clone(), vocab })
+        Ok(Self { manifest, backbone, imagine, words, device: device.clone(), pieces: pieces.to_vec() })
     }
 
     /// Writes the folder; the weights as f16, or as f32 for going on exactly.
     pub fn save(&self, dir: &Path, half: bool) -> Result<Manifest, ModelError> {
         let mut all = Tensors::default();
-        all.add("backbone", Tensors::of(&self.backbone));
+        all.add("backbone", self.backbone.tensors());
         if let Some(head) = &self.imagine {
             all.add("imagine", Tensors::of(head));
         }
@@ -236,8 +271,9 @@ impl Model {
             move |e: std::io::Error| ModelError::Write { path, why: e.to_string() }
         };
         std::fs::create_dir_all(dir).map_err(fail(dir))?;
+        let pieces = self.words.reading().file();
         for (name, data) in
-            [("vocab.txt", self.vocab.as_bytes()), ("model.safetensors", &bytes), ("manifest.json", json.as_bytes())]
+            [(pieces, self.pieces.as_slice()), ("model.safetensors", &bytes), ("manifest.json", json.as_bytes())]
         {
             let (path, tmp) = (dir.join(name), dir.join(format!("{name}.tmp")));
             std::fs::write(&tmp, data).map_err(fail(&tmp))?;
@@ -254,13 +290,13 @@ impl Model {
             view: self.manifest.view.to_string(),
             sampling: self.manifest.sampling.to_string(),
             rows: 1,
-            dim: self.manifest.backbone.embed,
+            dim: self.manifest.backbone.embed(),
         }
     }
 
-    /// What the backbone sees of some items.
-    pub fn sight(&self, seen: &[&Seen]) -> Sight {
-        sight(&self.backbone, &self.manifest.view, seen, &self.device)
+    /// What a BLIP-2 sees of some items; another family is an error.
+    pub fn sight(&self, seen: &[&Seen]) -> Result<Sight, FamilyError> {
+        Ok(sight(self.backbone.blip2()?, &self.manifest.view, seen, &self.device))
     }
 
     /// The gallery side: one unit vector per item.
@@ -268,16 +304,41 @@ impl Model {
         if seen.is_empty() {
             return Vec::new();
         }
-        let sight = self.sight(seen);
-        rows(layers::normalise(blip2::pool(self.backbone.image_tokens(&sight))))
+        let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
+        rows(self.backbone.pictures(pixels, &frames))
+    }
+
+    /// The other side: one unit vector per text.
+    pub fn say(&self, texts: &[&str]) -> Vec<Embedding> {
+        if texts.is_empty() {
+            return Vec::new();
+        }
+        rows(self.backbone.text(&self.words.batch(texts, &self.device)))
+    }
+
+    /// Reference and text, their features added as the network makes them, then scaled to length
+    /// one: what BGE-VL was trained for.
+    pub fn added(&self, seen: &[&Seen], texts: &[&str]) -> Vec<Embedding> {
+        if seen.is_empty() || seen.len() != texts.len() {
+            return Vec::new();
+        }
+        let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
+        let words = self.words.batch(texts, &self.device);
+        rows(layers::normalise(self.backbone.picture_features(pixels, &frames) + self.backbone.text_features(&words)))
     }
 }
 
 /// Frames, through the vision transformer, item by item; training calls this with the network that
 /// it is changing, everyone else calls [`Model::sight`].
-///
-/// What is named twice (many questions about one reference) is run once.
 pub fn sight(net: &Blip2, view: &View, seen: &[&Seen], device: &Device) -> Sight {
+    let (pixels, frames) = pixels(view, seen, device);
+    net.sight(net.see(pixels), &frames)
+}
+
+/// All frames of some items as pixels (N, 3, S, S), and which are whose.
+///
+/// What is named twice (many questions about one reference) is there once.
+fn pixels(view: &View, seen: &[&Seen], device: &Device) -> (Tensor<4>, Frames) {
     let mut flat: Vec<&Frame> = Vec::new();
     let mut places: HashMap<*const Seen, Range<usize>> = HashMap::new();
     let of = seen
@@ -291,11 +352,23 @@ pub fn sight(net: &Blip2, view: &View, seen: &[&Seen], device: &Device) -> Sight
             place.clone().collect()
         })
         .collect();
-    net.sight(net.see(view.tensor(&flat, device)), &Frames { of })
+    (view.tensor(&flat, device), Frames { of })
+}
+
+/// A manifest from its bytes; the layout's version is looked at before anything else.
+fn parsed(manifest: &[u8]) -> Result<Manifest, ModelError> {
+    let bad = |e: serde_json::Error| ModelError::Manifest(e.to_string());
+    let value: serde_json::Value = serde_json::from_slice(manifest).map_err(bad)?;
+    match value["format"].as_u64() {
+        Some(f) if f == u64::from(FORMAT) => {}
+        Some(f) => return Err(ModelError::Format { found: f as u32 }),
+        None => return Err(ModelError::Manifest("it has no format number".into())),
+    }
+    serde_json::from_value(value).map_err(bad)
 }
 
 /// The rows of a matrix (B, E), each an embedding.
-pub fn rows(t: burn::tensor::Tensor<2>) -> Vec<Embedding> {
+pub fn rows(t: Tensor<2>) -> Vec<Embedding> {
     let dim = t.dims()[1];
     floats(t).chunks_exact(dim).map(|r| Embedding::single(r.to_vec())).collect()
 }

@@ -112,7 +112,7 @@ pub fn follow(
         return Ok(ended);
     }
     let trained = nets::weights::Tensors::of(&net.backbone);
-    model.backbone = trained.fill(model.backbone, &cpu)?;
+    model.backbone = model.backbone.filled(&trained, &cpu)?;
     model.manifest.made = made(recipe, "pretrain")?;
     model.save(&pretrained, true)?;
     if run.until == Stage::Pretrain {
@@ -154,7 +154,7 @@ pub fn follow(
         return Ok(ended);
     }
     let mut whole = Model::new(&recipe.name, &recipe.about, config.clone(), Some(recipe.head.clone()), vocab, &cpu)?;
-    whole.backbone = nets::weights::Tensors::of(&net.backbone).fill(whole.backbone, &cpu)?;
+    whole.backbone = whole.backbone.filled(&nets::weights::Tensors::of(&net.backbone), &cpu)?;
     whole.imagine =
         Some(nets::weights::Tensors::of(&net.imagine).fill(Imagine::new(&recipe.head, config.embed, &cpu), &cpu)?);
     whole.manifest.made = made(recipe, "imagine")?;

@@ -68,9 +68,10 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Runs every frame through the vision transformer once.
+    /// Runs every frame through the vision transformer once; nothing where it was stopped, or where
+    /// the model is no BLIP-2.
     pub fn new(model: &Model, drawn: &Drawn, tell: &dyn Fn(usize, usize), stop: &dyn Fn() -> bool) -> Option<Self> {
-        let config = &model.manifest.backbone;
+        let (config, net) = (model.manifest.backbone.blip2().ok()?, model.backbone.blip2().ok()?);
         let (tokens, frame) = (config.tokens(), config.tokens() * config.vit_width);
         let mut frames = Vec::new();
         let mut values = Vec::new();
@@ -85,7 +86,7 @@ impl Tokens {
             if stop() {
                 return None;
             }
-            let seen = model.backbone.see(model.manifest.view.tensor(chunk, &model.device));
+            let seen = net.see(model.manifest.view.tensor(chunk, &model.device));
             values.par_extend(floats(seen).into_par_iter().map(f16::from_f32));
             tell((i + 1) * 64, flat.len());
         }

@@ -1,9 +1,11 @@
-//! What every method must beat: the picture alone, the words alone, and their sum.
+//! What every method must beat: the picture alone, the words alone, and their sum; on any backbone.
 //!
 //! # The idea
 //! In a space where pictures and words lie together, "like this, but red" might be no more than
 //! *like this* plus *red*.
-//! A method that cannot beat these three has learnt nothing about composing.
+//! A method that cannot beat these has learnt nothing about composing.
+//! A backbone may also have been trained so that the sum is the answer: BGE-VL (MMRet) is a CLIP whose
+//! two features, added as they are, lie near the picture that both together describe.
 //!
 //! # How it composes
 //! | method | probe |
@@ -11,21 +13,27 @@
 //! | `picture` | the reference's own vector |
 //! | `words` | the words' vector |
 //! | `sum` | half of each, scaled to length one |
+//! | `add` | both features, of the length that the network gave them, added, then scaled to length one |
+//!
+//! In `add` the longer feature weighs more, in `sum` none does; on BLIP-2, whose features have length
+//! one, they are the same.
+//! That BGE-VL adds before it scales is from its paper's sibling code, not checked against its weights here.
 
-use crate::model::rows;
 use crate::{Asked, Method, MethodError, Model, ModelError, Seen};
 use domain::{Embedding, Probe, Space};
 use std::sync::Arc;
 
-/// Which of the three.
+/// Which of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Baseline {
     /// The reference alone.
     Picture,
     /// The words alone.
     Words,
-    /// Both, added.
+    /// Both, each of length one, added.
     Sum,
+    /// Both, as the network makes them, added.
+    Add,
 }
 
 /// A baseline over a model.
@@ -48,6 +56,7 @@ impl Method for Plain {
             Baseline::Picture => "picture",
             Baseline::Words => "words",
             Baseline::Sum => "sum",
+            Baseline::Add => "add",
         }
     }
 
@@ -67,18 +76,14 @@ impl Method for Plain {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        let pictures = || {
-            let seen: Vec<&Seen> = asked.iter().map(|a| a.reference).collect();
-            self.model.embed(&seen)
-        };
-        let words = || {
-            let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
-            rows(self.model.backbone.text(&self.model.words.batch(&texts, &self.model.device)))
-        };
+        let seen: Vec<&Seen> = asked.iter().map(|a| a.reference).collect();
+        let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
+        let (pictures, words) = (|| self.model.embed(&seen), || self.model.say(&texts));
         let queries = match self.which {
             Baseline::Picture => pictures(),
             Baseline::Words => words(),
             Baseline::Sum => pictures().iter().zip(&words()).map(|(p, w)| crate::blend::mix(p, w, 0.5)).collect(),
+            Baseline::Add => self.model.added(&seen, &texts),
         };
         Ok(queries.into_iter().map(|q| Probe::single(self.name(), self.space.clone(), q)).collect())
     }

@@ -27,8 +27,11 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// From a model that holds IMAGINE's head.
+    /// From a model that holds IMAGINE's head on a BLIP-2.
     pub fn new(model: Arc<Model>) -> Result<Self, ModelError> {
+        if let Err(source) = model.backbone.blip2() {
+            return Err(ModelError::Family { method: "imagine", model: model.manifest.name.clone(), source });
+        }
         if model.imagine.is_none() || model.manifest.imagine.is_none() {
             return Err(ModelError::NoHead { model: model.manifest.name.clone(), method: "imagine" });
         }
@@ -62,10 +65,10 @@ impl Method for Composer {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        let net = &self.model.backbone;
+        let net = self.model.backbone.blip2()?;
         let seen: Vec<&Seen> = asked.iter().map(|a| a.reference).collect();
         let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
-        let sight = self.model.sight(&seen);
+        let sight = self.model.sight(&seen)?;
         let words = self.model.words.batch(&texts, &self.model.device);
         let (reference, said, composed) = hear(net, &sight, &words);
         let probes = rows(query(head, config, reference, said, composed))

@@ -25,8 +25,11 @@ mod vit;
 pub use config::{Config, Family, PRESETS};
 pub use finer::{FinerError, finer};
 pub use positions::{Corners, resize_positions};
-pub use qformer::{QFormer, Sight, Words};
+pub use qformer::{QFormer, Sight};
 pub use vit::Vit;
+
+pub use crate::backbone::Frames;
+pub use crate::words::Words;
 
 use crate::layers::{self, LayerNorm, Linear, normalise};
 use burn::module::{Module, Param};
@@ -62,13 +65,6 @@ pub struct TextHead {
     pub norm: LayerNorm,
     /// (V)
     pub bias: Param<Tensor<1>>,
-}
-
-/// Which frames, of those run through the vision transformer, belong to which item.
-#[derive(Clone, Debug, Default)]
-pub struct Frames {
-    /// For each item the indices of its frames, in time's order; at least one each.
-    pub of: Vec<Vec<usize>>,
 }
 
 impl Blip2 {

@@ -11,22 +11,14 @@
 
 use super::Config;
 use crate::layers::{self, LayerNorm, Linear};
+use crate::words::Words;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use std::sync::Arc;
 
 /// BERT's norms: so small that it only matters where all of a row is one number.
 pub(super) const BERT_EPS: f64 = 1e-12;
 const STD: f64 = 0.02;
-
-/// A batch of texts, padded at the end to one length.
-#[derive(Clone, Debug)]
-pub struct Words {
-    /// Token ids (B, T).
-    pub ids: Tensor<2, Int>,
-    /// How many tokens of each text are not padding; at least 1.
-    pub lens: Vec<usize>,
-}
 
 /// What the queries look at.
 #[derive(Clone, Debug)]

@@ -7,9 +7,9 @@
 //! Reference: LAVIS `eva_vit.py` and `clip_vit.py`.
 
 use super::{Config, Family};
-use crate::layers::{self, LayerNorm, Linear};
+use crate::layers::{self, Activation, LayerNorm, Linear};
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Device, Tensor};
 
 /// Frames to tokens.
 #[derive(Module, Debug)]
@@ -102,16 +102,12 @@ impl Vit {
 impl Patches {
     /// pixels (N, 3, S, S) → tokens (N, P, D)
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let [n, _, side, _] = pixels.dims();
-        let (p, g) = (self.patch, side / self.patch);
-        // Cutting patches by reshape and one product is the convolution with stride = kernel.
-        let patches = pixels.reshape([n, 3, g, p, g, p]).permute([0, 2, 4, 1, 3, 5]); // (N, g, g, 3, p, p)
         let weight = self.weight.val();
         let bias = match &self.bias {
             Some(bias) => bias.val(),
             None => Tensor::zeros([weight.dims()[1]], &weight.device()),
         };
-        layers::linear(patches.reshape([n, g * g, 3 * p * p]), weight, bias)
+        layers::linear(layers::patches(pixels, self.patch), weight, bias)
     }
 }
 
@@ -153,7 +149,7 @@ impl Block {
         let wide = self.fc1.forward(self.norm2.forward(x.clone()));
         let hidden = match self.family {
             Family::Eva => layers::gelu(wide),
-            Family::Clip => wide.clone() * activation::sigmoid(wide * 1.702),
+            Family::Clip => layers::activate(wide, Activation::QuickGelu),
         };
         x + self.fc2.forward(hidden)
     }

@@ -5,6 +5,7 @@
 //! value), so one extension operation serves them all.
 //! On the CPU device it runs the kernels; on any other device the layers use burn's own operations.
 
+use super::Activation;
 use super::kernels::{self, AttentionShape};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
@@ -25,12 +26,14 @@ pub enum Op {
         /// Added to the variance.
         eps: f32,
     },
-    /// x → x · Φ(x); the other two inputs are not read.
-    Gelu,
+    /// x → its activation; the other two inputs are not read.
+    Activation(Activation),
     /// qkv (B, T, 3D) → (B, T, D); the other two inputs are not read.
     SelfAttention {
         /// Heads.
         heads: usize,
+        /// Whether no token sees a later one.
+        causal: bool,
     },
     /// q (B, Q, D), k (B, K, D), v (B, K, D) → (B, Q, D).
     Attention {
@@ -110,10 +113,11 @@ impl Fused for Flex {
                 filled(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, m, k, n))
             }
             Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
-            Op::Gelu => filled(&shape, |y| kernels::gelu(read(&a), y)),
-            Op::SelfAttention { heads } => {
+            Op::Activation(Activation::Gelu) => filled(&shape, |y| kernels::gelu(read(&a), y)),
+            Op::Activation(kind) => filled(&shape, |y| kernels::gated(read(&a), y, kind == Activation::GeluTanh)),
+            Op::SelfAttention { heads, causal } => {
                 let s = self_shape(&a, heads);
-                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, read(&a), y))
+                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, causal, read(&a), y))
             }
             Op::Attention { heads, valid } => {
                 let s = attention_shape(&a, &b, heads);
@@ -158,14 +162,18 @@ impl Fused for Flex {
                 );
                 (da, db, dc)
             }
-            Op::Gelu => {
+            Op::Activation(kind) => {
                 let mut da = zeros(&a, true);
-                kernels::gelu_grad(read(&a), read(&grad), da.storage_mut::<f32>());
+                let into = da.storage_mut::<f32>();
+                match kind {
+                    Activation::Gelu => kernels::gelu_grad(read(&a), read(&grad), into),
+                    _ => kernels::gated_grad(read(&a), read(&grad), into, kind == Activation::GeluTanh),
+                }
                 (da, zeros(&b, true), zeros(&c, true))
             }
-            Op::SelfAttention { heads } => {
-                let mut da = zeros(&a, true);
-                kernels::self_attention_grad(self_shape(&a, heads), read(&a), read(&grad), da.storage_mut::<f32>());
+            Op::SelfAttention { heads, causal } => {
+                let (s, mut da) = (self_shape(&a, heads), zeros(&a, true));
+                kernels::self_attention_grad(s, causal, read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
             Op::Attention { heads, valid } => {

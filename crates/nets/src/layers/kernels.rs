@@ -175,6 +175,38 @@ fn gelu_grad_body<const FMA: bool>(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     }
 }
 
+/// What the sigmoid of a gated unit is given, and its slope: 1.702·x (OpenAI's QuickGELU), or the
+/// cubic of the tanh-GELU, 2·√(2/π)·(x + 0.044715·x³).
+#[inline(always)]
+fn gate<const FMA: bool>(x: f32, cubic: bool) -> (f32, f32) {
+    const TWO_SQRT_2_OVER_PI: f32 = 1.595_769_1;
+    if cubic {
+        let square = 0.044_715 * x * x;
+        (TWO_SQRT_2_OVER_PI * fma::<FMA>(square, x, x), TWO_SQRT_2_OVER_PI * fma::<FMA>(3.0, square, 1.0))
+    } else {
+        (1.702 * x, 1.702)
+    }
+}
+
+#[inline(always)]
+fn gated_body<const FMA: bool>(x: &[f32], y: &mut [f32], cubic: bool) {
+    for (y, x) in y.iter_mut().zip(x) {
+        let (z, _) = gate::<FMA>(*x, cubic);
+        *y = x / (1.0 + exp::<FMA>(-z));
+    }
+}
+
+#[inline(always)]
+fn gated_grad_body<const FMA: bool>(x: &[f32], dy: &[f32], dx: &mut [f32], cubic: bool) {
+    for ((dx, x), dy) in dx.iter_mut().zip(x).zip(dy) {
+        let (z, slope) = gate::<FMA>(*x, cubic);
+        let s = 1.0 / (1.0 + exp::<FMA>(-z));
+        *dx = dy * s * fma::<FMA>(x * slope, 1.0 - s, 1.0);
+    }
+}
+
+at_best_width!(gated_wide => gated_body(x: &[f32], y: &mut [f32], cubic: bool));
+at_best_width!(gated_grad_wide => gated_grad_body(x: &[f32], dy: &[f32], dx: &mut [f32], cubic: bool));
 at_best_width!(gelu_wide => gelu_body(x: &[f32], y: &mut [f32]));
 at_best_width!(gelu_grad_wide => gelu_grad_body(x: &[f32], dy: &[f32], dx: &mut [f32]));
 
@@ -190,6 +222,18 @@ pub fn gelu_grad(x: &[f32], dy: &[f32], dx: &mut [f32]) {
     dx.par_chunks_mut(PIECE)
         .zip(x.par_chunks(PIECE).zip(dy.par_chunks(PIECE)))
         .for_each(|(dx, (x, dy))| gelu_grad_wide(x, dy, dx));
+}
+
+/// A unit gated by a sigmoid, `x · σ(z(x))`: QuickGELU, or the tanh-GELU where `cubic`.
+pub fn gated(x: &[f32], y: &mut [f32], cubic: bool) {
+    y.par_chunks_mut(PIECE).zip(x.par_chunks(PIECE)).for_each(|(y, x)| gated_wide(x, y, cubic));
+}
+
+/// Gradient of [`gated`].
+pub fn gated_grad(x: &[f32], dy: &[f32], dx: &mut [f32], cubic: bool) {
+    dx.par_chunks_mut(PIECE)
+        .zip(x.par_chunks(PIECE).zip(dy.par_chunks(PIECE)))
+        .for_each(|(dx, (x, dy))| gated_grad_wide(x, dy, dx, cubic));
 }
 
 /// `y = x · w + b`: x (M, K), w (K, N), b (N), y (M, N).
@@ -342,9 +386,9 @@ pub struct AttentionShape {
 }
 
 #[inline(always)]
-fn softmax_body<const FMA: bool>(s: &mut [f32], cols: usize, valid: usize) {
-    for row in s.chunks_exact_mut(cols) {
-        let (seen, hidden) = row.split_at_mut(valid);
+fn softmax_body<const FMA: bool>(s: &mut [f32], cols: usize, valid: usize, causal: bool) {
+    for (i, row) in s.chunks_exact_mut(cols).enumerate() {
+        let (seen, hidden) = row.split_at_mut(if causal { valid.min(i + 1) } else { valid });
         hidden.fill(0.0);
         let mut lanes = [f32::NEG_INFINITY; 16];
         let chunks = seen.chunks_exact(16);
@@ -380,14 +424,15 @@ fn softmax_grad_body<const FMA: bool>(p: &[f32], dp: &mut [f32], cols: usize) {
     }
 }
 
-at_best_width!(softmax_wide => softmax_body(s: &mut [f32], cols: usize, valid: usize));
+at_best_width!(softmax_wide => softmax_body(s: &mut [f32], cols: usize, valid: usize, causal: bool));
 at_best_width!(softmax_grad_wide => softmax_grad_body(p: &[f32], dp: &mut [f32], cols: usize));
 
 /// The scores of one head through the softmax: p (Q, K) from windows on its queries and keys.
-fn weights(p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize) {
+/// Where `causal`, the i-th query sees no key after the i-th.
+fn weights(p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, causal: bool) {
     let (keys, scale) = (k.rows, (q.cols as f32).powf(-0.5));
     product(p, 0, keys, 0.0, scale, q, k.t(), Parallelism::None);
-    softmax_wide(p, keys, valid.clamp(1, keys));
+    softmax_wide(p, keys, valid.clamp(1, keys), causal);
 }
 
 /// Multi-head attention without the projections: q (B, Q, D), k and v (B, K, D), out (B, Q, D).
@@ -409,7 +454,7 @@ pub fn attention(
             let (q, k, v) = (&q[b * queries * width..], &k[b * keys * width..], &v[b * keys * width..]);
             for o in (0..heads).map(|h| h * dim) {
                 let at = |x, rows| Mat::strided(x, o, rows, dim, width);
-                weights(p, at(q, queries), at(k, keys), valid(b));
+                weights(p, at(q, queries), at(k, keys), valid(b), false);
                 product(out, o, width, 0.0, 1.0, Mat::dense(p, queries, keys), at(v, keys), Parallelism::None);
             }
         },
@@ -435,7 +480,7 @@ pub fn attention_grad(
             for o in (0..heads).map(|h| h * dim) {
                 let at = |x, rows| Mat::strided(x, o, rows, dim, width);
                 let (q, k, v, dout) = (at(q, queries), at(k, keys), at(v, keys), at(dout, queries));
-                weights(p, q, k, valid(b));
+                weights(p, q, k, valid(b), false);
                 product(dv, o, width, 0.0, 1.0, Mat::dense(p, queries, keys).t(), dout, Parallelism::None);
                 product(dp, 0, keys, 0.0, 1.0, dout, v.t(), Parallelism::None);
                 softmax_grad_wide(p, dp, keys);
@@ -449,8 +494,8 @@ pub fn attention_grad(
 
 /// [`attention`] of tokens among themselves, on query, key and value side by side as one product
 /// makes them: qkv (B, T, 3D), out (B, T, D). Apart from cutting them, which would copy each three
-/// times, it is the same.
-pub fn self_attention(s: AttentionShape, qkv: &[f32], out: &mut [f32]) {
+/// times, it is the same. Where `causal`, no token sees a later one.
+pub fn self_attention(s: AttentionShape, causal: bool, qkv: &[f32], out: &mut [f32]) {
     let AttentionShape { queries: tokens, width, heads, .. } = s;
     let (dim, row) = (width / heads, 3 * width);
     out.par_chunks_mut((tokens * width).max(1)).zip(qkv.par_chunks((tokens * row).max(1))).for_each_init(
@@ -458,7 +503,7 @@ pub fn self_attention(s: AttentionShape, qkv: &[f32], out: &mut [f32]) {
         |p, (out, qkv)| {
             for o in (0..heads).map(|h| h * dim) {
                 let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
-                weights(p, at(0), at(1), tokens);
+                weights(p, at(0), at(1), tokens, causal);
                 product(out, o, width, 0.0, 1.0, Mat::dense(p, tokens, tokens), at(2), Parallelism::None);
             }
         },
@@ -466,7 +511,7 @@ pub fn self_attention(s: AttentionShape, qkv: &[f32], out: &mut [f32]) {
 }
 
 /// Gradient of [`self_attention`].
-pub fn self_attention_grad(s: AttentionShape, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
+pub fn self_attention_grad(s: AttentionShape, causal: bool, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
     let AttentionShape { queries: tokens, width, heads, .. } = s;
     let (dim, row) = (width / heads, 3 * width);
     let scale = (dim as f32).powf(-0.5);
@@ -477,7 +522,7 @@ pub fn self_attention_grad(s: AttentionShape, qkv: &[f32], dout: &[f32], dqkv: &
             for o in (0..heads).map(|h| h * dim) {
                 let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
                 let dout = Mat::strided(dout, o, tokens, dim, width);
-                weights(p, at(0), at(1), tokens);
+                weights(p, at(0), at(1), tokens, causal);
                 let mut into = |part: usize, alpha, a, b| {
                     product(dqkv, part * width + o, row, 0.0, alpha, a, b, Parallelism::None);
                 };

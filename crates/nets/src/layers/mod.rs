@@ -7,10 +7,14 @@
 pub mod fused;
 pub mod kernels;
 mod plain;
+mod transformer;
+
+pub use transformer::{Block, Transformer};
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Distribution, Shape, Tensor};
 use fused::Op;
+use plain::Mask;
 use std::sync::Arc;
 
 /// `y = x · w + b`.
@@ -73,10 +77,31 @@ impl LayerNorm {
     }
 }
 
+/// What stands between the two products of a feed-forward network. A model trained with one of them
+/// and run with another is quietly a few points worse, so it is written with the weights.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Activation {
+    /// `x · Φ(x)`, exact.
+    Gelu,
+    /// `x · σ(1.702 x)`: OpenAI's CLIP, and what was trained from it.
+    QuickGelu,
+    /// GELU by its tanh approximation: SigLIP.
+    GeluTanh,
+}
+
+/// The activation of each value.
+pub fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
+    let device = x.device();
+    if fused::runs_on(&device) {
+        return fused::apply(x, nothing(&device), nothing(&device), Op::Activation(kind));
+    }
+    plain::activate(x, kind)
+}
+
 /// Exact GELU.
 pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
-    let device = x.device();
-    if fused::runs_on(&device) { fused::apply(x, nothing(&device), nothing(&device), Op::Gelu) } else { plain::gelu(x) }
+    activate(x, Activation::Gelu)
 }
 
 /// Multi-head attention without its projections: q (B, Q, D), k and v (B, K, D) → (B, Q, D).
@@ -86,18 +111,36 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: 
     if fused::runs_on(&device) {
         return fused::apply(q, k, v, Op::Attention { heads, valid });
     }
-    plain::attention(q, k, v, heads, valid.as_deref().map(Vec::as_slice))
+    plain::attention(q, k, v, heads, valid.as_deref().map_or(Mask::None, |v| Mask::First(v)))
 }
 
 /// Attention of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
 pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    among(qkv, heads, false)
+}
+
+/// The same where no token sees a later one: what comes after a token does not change it.
+pub fn causal_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
+    among(qkv, heads, true)
+}
+
+fn among(qkv: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
     let device = qkv.device();
     if fused::runs_on(&device) {
-        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads });
+        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads, causal });
     }
     let [b, t, d] = qkv.dims();
     let part = |i: usize| qkv.clone().slice([0..b, 0..t, i * d / 3..(i + 1) * d / 3]);
-    plain::attention(part(0), part(1), part(2), heads, None)
+    plain::attention(part(0), part(1), part(2), heads, if causal { Mask::Causal } else { Mask::None })
+}
+
+/// Pictures cut into patches, which is all that a convolution with stride = kernel does before its
+/// product: pixels (N, 3, S, S) → (N, P, 3·p·p), channels first.
+pub fn patches(pixels: Tensor<4>, patch: usize) -> Tensor<3> {
+    let [n, c, side, _] = pixels.dims();
+    let (p, g) = (patch, side / patch);
+    let cut = pixels.reshape([n, c, g, p, g, p]).permute([0, 2, 4, 1, 3, 5]); // (N, g, g, 3, p, p)
+    cut.reshape([n, g * g, c * p * p])
 }
 
 /// A parameter drawn from N(0, std) when it is first read: one that is filled from a file is never

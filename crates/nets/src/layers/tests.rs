@@ -56,9 +56,13 @@ fn layer_norm_is_burns() {
 }
 
 #[test]
-fn gelu_is_burns() {
-    for n in [1, 7, 100_003] {
-        twins("gelu", (random([1, 1, n]), random([1]), random([1])), |x, _, _| gelu(x), |x, _, _| plain::gelu(x));
+fn activations_are_burns() {
+    for kind in [Activation::Gelu, Activation::QuickGelu, Activation::GeluTanh] {
+        for n in [1, 7, 100_003] {
+            let inputs = (random([1, 1, n]) * 3.0, random([1]), random([1]));
+            let inputs = (inputs.0.detach().require_grad(), inputs.1, inputs.2);
+            twins("activation", inputs, |x, _, _| activate(x, kind), |x, _, _| plain::activate(x, kind));
+        }
     }
 }
 
@@ -71,7 +75,7 @@ fn attention_is_burns() {
                 "attention",
                 (random([b, q, d]), random([b, k, d]), random([b, k, d])),
                 |q, k, v| attention(q, k, v, heads, valid.clone().map(Arc::new)),
-                |q, k, v| plain::attention(q, k, v, heads, valid.as_deref()),
+                |q, k, v| plain::attention(q, k, v, heads, valid.as_deref().map_or(Mask::None, Mask::First)),
             );
         }
     }
@@ -79,15 +83,18 @@ fn attention_is_burns() {
 
 #[test]
 fn self_attention_is_burns() {
-    for (b, t, d, heads) in [(1, 1, 4, 1), (2, 5, 8, 2), (3, 50, 192, 3)] {
+    for (b, t, d, heads, causal) in
+        [(1, 1, 4, 1, false), (2, 5, 8, 2, false), (3, 50, 192, 3, false), (2, 7, 8, 2, true), (3, 77, 128, 4, true)]
+    {
+        let mask = if causal { Mask::Causal } else { Mask::None };
         let cut = |x: Tensor<3>| {
             let part = |i: usize| x.clone().slice([0..b, 0..t, i * d..(i + 1) * d]);
             // Widened again so that input and output have one shape for the comparison.
-            let y = plain::attention(part(0), part(1), part(2), heads, None);
+            let y = plain::attention(part(0), part(1), part(2), heads, mask);
             Tensor::cat(vec![y.clone(), y.clone(), y], 2)
         };
         let fused = |x: Tensor<3>| {
-            let y = self_attention(x, heads);
+            let y = if causal { causal_attention(x, heads) } else { self_attention(x, heads) };
             Tensor::cat(vec![y.clone(), y.clone(), y], 2)
         };
         let inputs = (random([b, t, 3 * d]), random([1]), random([1]));

@@ -1,0 +1,182 @@
+//! SigLIP and SigLIP 2: two towers like CLIP's, taught pair by pair.
+//!
+//! Papers: Zhai et al. 2023, "Sigmoid Loss for Language Image Pre-Training"; Tschannen et al. 2025,
+//! "SigLIP 2". Reference code: `google-research/big_vision` (Apache-2.0), transformers'
+//! `SiglipModel` (Apache-2.0).
+//!
+//! ```text
+//! pictures ─▶ patches ─▶ blocks ─▶ norm ─▶ one query attends to all patches ─▶ one space
+//! words ────▶ exactly 64 tokens ─▶ blocks ─▶ norm ─▶ last token ─▶ head ─▶ one space
+//! ```
+//!
+//! What differs from CLIP: no class token (a pooling head asks for what matters), no causal mask, a
+//! text's padding is read like its words, and a pair's likeness has a bias beside its scale.
+//! The fixed resolutions only; SigLIP 2's `naflex` variants take pictures of any shape and are
+//! another network.
+
+mod config;
+
+pub use config::{Config, PRESETS};
+
+use crate::layers::{self, Activation, LayerNorm, Linear, Transformer};
+use crate::words::Words;
+use burn::module::{Module, Param};
+use burn::tensor::{Device, Tensor};
+
+/// The whole backbone.
+#[derive(Module, Debug)]
+pub struct Siglip {
+    /// Pictures.
+    pub vision: Vision,
+    /// Words.
+    pub text: Text,
+    /// (1): the logarithm of what a cosine is multiplied by.
+    pub logit_scale: Param<Tensor<1>>,
+    /// (1): what is then added; below zero the pair is more likely none.
+    pub logit_bias: Param<Tensor<1>>,
+}
+
+/// The tower that reads pictures.
+#[derive(Module, Debug)]
+pub struct Vision {
+    /// A patch's pixels to a token; (3 · patch · patch, D), channels first.
+    pub patch_embed: Linear,
+    /// (P, D)
+    pub pos_embed: Param<Tensor<2>>,
+    /// The blocks.
+    pub transformer: Transformer,
+    /// After the blocks.
+    pub norm: LayerNorm,
+    /// From patches to one vector.
+    pub head: Head,
+    #[module(skip)]
+    patch: usize,
+}
+
+/// Attention pooling: one learned query looks at all patches.
+#[derive(Module, Debug)]
+pub struct Head {
+    /// (D)
+    pub probe: Param<Tensor<1>>,
+    /// From the probe.
+    pub query: Linear,
+    /// From the patches.
+    pub key: Linear,
+    /// From the patches.
+    pub value: Linear,
+    /// After attention.
+    pub proj: Linear,
+    /// Before the feed-forward network.
+    pub norm: LayerNorm,
+    /// Widens.
+    pub fc1: Linear,
+    /// Narrows.
+    pub fc2: Linear,
+    #[module(skip)]
+    heads: usize,
+    #[module(skip)]
+    activation: Activation,
+}
+
+/// The tower that reads words.
+#[derive(Module, Debug)]
+pub struct Text {
+    /// (V, D)
+    pub token_embed: Param<Tensor<2>>,
+    /// (T, D)
+    pub pos_embed: Param<Tensor<2>>,
+    /// The blocks.
+    pub transformer: Transformer,
+    /// After the blocks.
+    pub norm: LayerNorm,
+    /// Into the space.
+    pub head: Linear,
+}
+
+impl Siglip {
+    /// Weights drawn at random.
+    pub fn new(c: &Config, device: &Device) -> Self {
+        let (v, t) = (c.vision, c.text);
+        let pixels = 3 * c.patch * c.patch;
+        let std = |n: usize| (n as f64).powf(-0.5);
+        let linear = |i: usize, o: usize| Linear::new(i, o, std(i), device);
+        let tower = |t: crate::clip::Tower| {
+            Transformer::new((t.width, t.layers, t.heads, t.mlp), false, c.activation, c.eps, device)
+        };
+        let norm = |d: usize| LayerNorm::new(d, c.eps, device);
+        Self {
+            vision: Vision {
+                patch_embed: linear(pixels, v.width),
+                pos_embed: layers::drawn([(c.image / c.patch).pow(2), v.width], std(v.width), device),
+                transformer: tower(v),
+                norm: norm(v.width),
+                head: Head {
+                    probe: layers::drawn([v.width], 1.0, device),
+                    query: linear(v.width, v.width),
+                    key: linear(v.width, v.width),
+                    value: linear(v.width, v.width),
+                    proj: linear(v.width, v.width),
+                    norm: norm(v.width),
+                    fc1: linear(v.width, v.mlp),
+                    fc2: linear(v.mlp, v.width),
+                    heads: v.heads,
+                    activation: c.activation,
+                },
+                patch: c.patch,
+            },
+            text: Text {
+                token_embed: layers::drawn([c.vocab, t.width], std(t.width), device),
+                pos_embed: layers::drawn([c.context, t.width], std(t.width), device),
+                transformer: tower(t),
+                norm: norm(t.width),
+                head: linear(t.width, v.width),
+            },
+            logit_scale: Param::from_tensor(Tensor::full([1], 10f32.ln(), device)),
+            logit_bias: Param::from_tensor(Tensor::full([1], -10.0, device)),
+        }
+    }
+}
+
+impl Vision {
+    /// pixels (N, 3, S, S) → all tokens after the last norm (N, P, D)
+    pub fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let x = self.patch_embed.forward(layers::patches(pixels, self.patch)); // (N, P, D)
+        let (last, _) = self.transformer.forward(x + self.pos_embed.val().unsqueeze::<3>());
+        self.norm.forward(last)
+    }
+
+    /// pixels (N, 3, S, S) → features (N, E), of the length that the network gave them
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<2> {
+        self.head.forward(self.tokens(pixels))
+    }
+}
+
+impl Head {
+    /// tokens (N, P, D) → (N, D)
+    pub fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
+        let [n, _, d] = tokens.dims();
+        let probe = self.query.forward(self.probe.val().reshape([1, 1, d])).expand([n, 1, d]);
+        let (k, v) = (self.key.forward(tokens.clone()), self.value.forward(tokens));
+        let x = self.proj.forward(layers::attention(probe, k, v, self.heads, None)); // (N, 1, D)
+        let hidden = layers::activate(self.fc1.forward(self.norm.forward(x.clone())), self.activation);
+        (x + self.fc2.forward(hidden)).reshape([n, d])
+    }
+}
+
+impl Text {
+    /// All tokens after the last norm (B, T, D).
+    pub fn tokens(&self, words: &Words) -> Tensor<3> {
+        let [b, t] = words.ids.dims();
+        let d = self.token_embed.dims()[1];
+        let x = self.token_embed.val().select(0, words.ids.clone().reshape([b * t])).reshape([b, t, d]);
+        let x = x + self.pos_embed.val().slice([0..t, 0..d]).unsqueeze::<3>();
+        self.norm.forward(self.transformer.forward(x).0)
+    }
+
+    /// Features (B, E), of the length that the network gave them.
+    pub fn forward(&self, words: &Words) -> Tensor<2> {
+        let x = self.tokens(words);
+        let [b, t, d] = x.dims();
+        self.head.forward(x.slice([0..b, t - 1..t, 0..d]).reshape([b, d]))
+    }
+}
