@@ -177,7 +177,7 @@ impl From<methods::ModelError> for Failure {
     fn from(error: methods::ModelError) -> Self {
         use methods::ModelError::*;
         match error {
-            NoHead { .. } => Self::usage(error),
+            NoHead { .. } | Family { .. } => Self::usage(error),
             Write { .. } => Self::failed(error),
             _ => Self::new(Exit::Missing, error),
         }
@@ -211,7 +211,7 @@ impl From<train::TrainError> for Failure {
             Model(e) => e.into(),
             Recipe(e) => e.into(),
             OtherRun { .. } => Self::usage(error),
-            File { .. } | NotFinite { .. } => Self::failed(error),
+            File { .. } | NotFinite { .. } | Finer(_) => Self::failed(error),
             Weights(_) => Self::new(Exit::Missing, error),
         }
     }
