@@ -239,10 +239,10 @@ impl Column {
 /// SplitMix64: small, seeded, the same on every machine. Not for secrets.
 ///
 /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014.
-struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    fn new(seed: u64, salt: &str) -> Self {
+    pub(crate) fn new(seed: u64, salt: &str) -> Self {
         // FNV-1a over the salt.
         let hash =
             salt.bytes().fold(0xcbf2_9ce4_8422_2325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
@@ -258,7 +258,7 @@ impl Random {
     }
 
     /// A number below `n`: the high half of a product, whose bias is below n / 2^64.
-    fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         ((u128::from(self.next()) * n as u128) >> 64) as usize
     }
 }

@@ -45,13 +45,17 @@
 //! ```
 
 mod benchmark;
+mod board;
 mod compare;
 mod foreign;
 mod mark;
+mod paper;
 mod protocol;
+mod published;
 mod ranking;
 mod report;
 mod run;
+mod suite;
 mod table;
 
 pub mod bootstrap;
@@ -62,15 +66,19 @@ pub mod submit;
 mod error;
 
 pub use benchmark::{Benchmark, LeftOut, Marker};
+pub use board::{Board, Cell, Row};
 pub use compare::{Comparison, Difference, GroupComparison};
 pub use error::Error;
 pub use mark::Mark;
+pub use paper::{Case, Paper, Picture, Side};
 pub use protocol::{
     Average, CaptionRule, Frames, GalleryRule, PROTOCOLS, Pooling, Preset, Protocol, RightRule, TieRule, preset,
 };
+pub use published::{Published, published};
 pub use ranking::{Ranking, rank_of};
 pub use report::{AtK, Estimate, Marks, QueryRank, Report};
 pub use run::{Answers, MAX_JSON_BYTES, MAX_PAIRS, Qrels, Run};
+pub use suite::{Joint, compare_seeds, over_exams, over_seeds};
 
 /// What this crate returns.
 pub type Result<T> = std::result::Result<T, Error>;

@@ -3,6 +3,7 @@
 mod exams;
 mod files;
 mod golden;
+mod papers;
 mod published;
 mod sets;
 mod twins;
