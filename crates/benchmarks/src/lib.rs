@@ -46,6 +46,7 @@
 
 mod benchmark;
 mod board;
+mod card;
 mod compare;
 mod foreign;
 mod mark;
@@ -67,6 +68,7 @@ mod error;
 
 pub use benchmark::{Benchmark, LeftOut, Marker};
 pub use board::{Board, Cell, Row};
+pub use card::{Ask, Card, CardExam, CardMarks, CardModel, Differs};
 pub use compare::{Comparison, Difference, GroupComparison};
 pub use error::Error;
 pub use mark::Mark;

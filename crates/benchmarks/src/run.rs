@@ -16,6 +16,9 @@ use std::path::Path;
 use crate::foreign::{Object, each_line, from_json, read_text};
 use crate::{Benchmark, Error, Ranking, Report, Result, ranking};
 
+/// What stands for the reference where judgements name none.
+const NO_REFERENCE: &str = "(no reference)";
+
 /// More lines or pairs than this are refused: four thousand questions over a whole gallery of two
 /// thousand are fewer.
 pub const MAX_PAIRS: usize = 10_000_000;
@@ -82,6 +85,36 @@ impl Run {
             }
         }
         self.answers.push(kept);
+    }
+
+    /// The same from the scores of the whole gallery, in the gallery's order; equals go by the
+    /// protocol's rule for ties, so that what is kept is what was marked.
+    ///
+    /// # Errors
+    ///
+    /// A score that is not a number.
+    pub fn keep_scores(
+        &mut self,
+        exam: &Benchmark,
+        query: &domain::Triplet,
+        scores: &[f32],
+        depth: usize,
+    ) -> Result<()> {
+        let named = exam.gallery.iter().map(|g| g.name.as_str()).zip(scores.iter().copied());
+        let mut named: Vec<(&str, f32)> = named.collect();
+        // Deep in a large gallery nobody looks: only what may be kept is put in order. Equals of the
+        // last one stay, for the rule to choose from, and look-alikes stay wherever they stand.
+        let enough = depth.saturating_add(1);
+        if let Some((_, &mut (_, least), _)) =
+            (enough < named.len()).then(|| named.select_nth_unstable_by(enough, |a, b| ranking::high_first(a.1, b.1)))
+        {
+            let members: HashSet<&str> = query.subset.iter().flatten().map(String::as_str).collect();
+            let few = query.candidates.is_none();
+            named.retain(|(name, score)| !few || *score >= least || score.is_nan() || members.contains(name));
+        }
+        ranking::order(&mut named, &query.targets, exam.protocol.ties)?;
+        self.keep(exam, query, named.into_iter().map(|(name, score)| (name, f64::from(score))), depth);
+        Ok(())
     }
 
     /// Reads a TREC run, or JSON where the file begins with `{`.
@@ -164,6 +197,42 @@ impl Run {
 }
 
 impl Qrels {
+    /// An exam without media, to mark a run by judgements alone: its gallery is everything that
+    /// either names, and no question has a reference.
+    ///
+    /// # Errors
+    ///
+    /// A question without any right answer.
+    pub fn exam(&self, name: &str, run: &Run, protocol: crate::Protocol) -> Result<Benchmark> {
+        let mut names = std::collections::BTreeSet::new();
+        names.extend(self.queries.iter().flat_map(|(_, items)| items).map(|(item, _)| item.as_str()));
+        names.extend(run.answers.iter().flat_map(|a| &a.items).map(|(item, _)| item.as_str()));
+        let gallery = names.iter().map(|n| domain::GalleryEntry { name: (*n).to_owned(), ..Default::default() });
+        let question = |(id, items): &(String, Vec<(String, i64)>)| {
+            // The most right first: it is the one that counts where only one does.
+            let mut right: Vec<&(String, i64)> = items.iter().filter(|(_, right)| *right > 0).collect();
+            right.sort_by_key(|(_, right)| -right);
+            domain::Triplet {
+                id: id.clone(),
+                reference: NO_REFERENCE.to_owned(),
+                targets: right.into_iter().map(|(item, _)| item.clone()).collect(),
+                ..Default::default()
+            }
+        };
+        let exam = Benchmark {
+            name: name.to_owned(),
+            gallery: gallery.collect(),
+            references: vec![domain::GalleryEntry { name: NO_REFERENCE.to_owned(), ..Default::default() }],
+            queries: self.queries.iter().map(question).collect(),
+            root: Default::default(),
+            protocol,
+            hidden: false,
+            left_out: Default::default(),
+        };
+        exam.check()?;
+        Ok(exam)
+    }
+
     /// The right answers of an exam, each worth 1.
     pub fn of(exam: &Benchmark) -> Self {
         let right = |q: &domain::Triplet| (q.id.clone(), q.targets.iter().map(|t| (t.clone(), 1)).collect());

@@ -257,6 +257,104 @@ fn tampered_files_are_read_or_refused_and_never_more() {
 }
 
 #[test]
+fn a_run_kept_from_scores_is_what_was_marked() {
+    let mut dice = Dice(21);
+    for round in 0..40 {
+        let mut exam = cirr(12);
+        exam.protocol.ties = [benchmarks::TieRule::Pessimistic, benchmarks::TieRule::Name][round % 2];
+        let depth = [1, 3, 7, 50, 80, 200][round % 6];
+        let (mut cut, mut whole) = (Run::default(), Run::default());
+        for q in &exam.queries {
+            let scores: Vec<f32> = exam.gallery.iter().map(|_| dice.below(7) as f32).collect();
+            let pairs: Vec<(&str, f32)> =
+                exam.gallery.iter().map(|g| g.name.as_str()).zip(scores.iter().copied()).collect();
+            cut.keep_scores(&exam, q, &scores, depth).unwrap();
+            let order = exam.rank(&q.id, &pairs).unwrap().gallery;
+            let score = |name: &str| f64::from(pairs.iter().find(|(n, _)| *n == name).unwrap().1);
+            whole.keep(&exam, q, order.iter().map(|n| (n.as_str(), score(n))), depth);
+        }
+        assert_eq!(cut, whole, "round {round}, depth {depth}");
+    }
+    let exam = cirr(2);
+    let broken = vec![f32::NAN; 80];
+    refused(Run::default().keep_scores(&exam, &exam.queries[0], &broken, 5), "is not a number");
+}
+
+#[test]
+fn judgements_alone_mark_a_run() {
+    let exam = cirr(20);
+    let run = answered(&exam, 5, 80);
+    let rules =
+        Protocol { drop_reference: false, subset: false, subset_ks: vec![], averages: vec![], ..exam.protocol.clone() };
+    let bare = Qrels::of(&exam).exam("bare", &run, rules).unwrap();
+    let (want, got) = (run.mark(&exam).unwrap(), run.mark(&bare).unwrap());
+    for (a, b) in want.ranks.iter().zip(&got.ranks) {
+        assert_eq!((&a.query, a.rank), (&b.query, b.rank), "the reference was out of the run already");
+    }
+    let none = Qrels { queries: vec![("q".into(), vec![("a".into(), 0)])] };
+    refused(none.exam("bare", &run, Protocol::default()), "no right answer");
+}
+
+#[test]
+fn a_card_survives_and_names_every_digest_that_differs() {
+    use benchmarks::{Ask, Card, CardModel};
+    let dir = tempfile::tempdir().unwrap();
+    let exam = cirr(20);
+    let make = |seed: u64, weights: &[u8], exam: &Benchmark| {
+        let report = answered(exam, seed, 80).mark(exam).unwrap();
+        let model = CardModel { name: "toy".into(), weights: domain::Digest::of(weights) };
+        let ask = Ask { set: Some("world".into()), methods: vec!["sum".into()], ..Ask::default() };
+        let mut card = Card::new("likebut 0".into(), "here".into(), ask, Some(model));
+        card.add(exam, Some(domain::Digest::of(b"media")), &[("sum", report)]);
+        card
+    };
+    let card = make(3, b"w", &exam);
+    let path = file(dir.path(), "card.json", card.to_json());
+    assert_eq!(Card::read(&path).unwrap(), card);
+    assert!(card.differences(&Card { machine: "there".into(), ..make(3, b"w", &exam) }).is_empty());
+
+    let whats = |other: &Card| card.differences(other).into_iter().map(|d| d.what).collect::<Vec<_>>();
+    assert_eq!(whats(&make(3, b"v", &exam)), ["the weights' digest"]);
+    let other = whats(&make(4, b"w", &exam));
+    assert!(other.contains(&"cirr/test1: sum: the ranks' digest".to_owned()), "{other:?}");
+    assert!(other.contains(&"cirr/test1: sum: R@1".to_owned()) || other.len() > 1, "{other:?}");
+    let mut another = exam.clone();
+    another.protocol.ks = vec![1, 5, 10];
+    another.protocol.averages.clear();
+    let rules = whats(&make(3, b"w", &another));
+    assert!(rules.contains(&"cirr/test1: the rules' digest".to_owned()), "{rules:?}");
+    let mut media = make(3, b"w", &exam);
+    media.exams[0].media = None;
+    assert_eq!(whats(&media), ["cirr/test1: the media's digest"]);
+
+    for (text, part) in [
+        ("{\"card\": 9}".to_owned(), "version 9; this program reads version 1"),
+        ("{\"card\": 1}".to_owned(), "missing field"),
+        ("[]".to_owned(), "line 1"),
+        (card.to_json().replacen("\"ks\": [", "\"ks\": [\n 2,", 1), "its rules' digest is"),
+        (card.to_json().replacen("\"program\"", "\"programme\"", 1), "unknown field `programme`"),
+    ] {
+        refused(Card::read(&file(dir.path(), "card.json", text)), part);
+    }
+    // Tampered cards are read or refused.
+    let mut dice = Dice(5);
+    for _ in 0..400 {
+        let mut bytes = card.to_json().into_bytes();
+        for _ in 0..1 + dice.below(3) {
+            let at = dice.below(bytes.len());
+            match dice.below(3) {
+                0 => bytes[at] = dice.below(256) as u8,
+                1 => drop(bytes.remove(at)),
+                _ => bytes.truncate(at.max(1)),
+            }
+        }
+        if let Ok(read) = Card::read(&file(dir.path(), "card.json", &bytes)) {
+            let _ = card.differences(&read);
+        }
+    }
+}
+
+#[test]
 fn the_default_protocol_marks_a_run_like_answer_sheets() {
     let exam = Benchmark { protocol: Protocol { ks: vec![1, 5], map_ks: vec![5], ..Protocol::default() }, ..cirr(9) };
     let run = answered(&exam, 1, 5);
