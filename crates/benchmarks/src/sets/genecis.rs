@@ -71,7 +71,7 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
         let (mut listed, mut known): (Vec<GalleryEntry>, HashSet<String>) = Default::default();
         let (mut queries, mut odd, mut repeats) = (Vec::new(), Vec::new(), Vec::new());
         for (i, q) in questions.iter().enumerate() {
-            let id = i.to_string();
+            let id = format!("{part}-{i}");
             let mut named = |item: &Item| -> Result<String> {
                 let found = of_item(item, &genome, &coco, split).map_err(|f| entry(&file, i, f))?;
                 let name = found.name.clone();

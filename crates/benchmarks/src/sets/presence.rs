@@ -79,16 +79,33 @@ fn fault_of(path: &Path) -> Option<String> {
 /// Takes items out, with the questions that cannot be asked or answered without them; all are named
 /// in [`Benchmark::left_out`].
 pub fn leave_out(benchmark: &mut Benchmark, names: Vec<String>) {
+    take_out(benchmark, names, false);
+}
+
+/// The same where nothing is asked of the references themselves, because the questions' vectors were
+/// made elsewhere: a reference leaves the gallery, and its questions are still asked.
+pub fn leave_out_of_gallery(benchmark: &mut Benchmark, names: Vec<String>) {
+    take_out(benchmark, names, true);
+}
+
+fn take_out(benchmark: &mut Benchmark, names: Vec<String>, asked_anyway: bool) {
     let gone: HashSet<&str> = names.iter().map(String::as_str).collect();
     let is_gone = |name: &String| gone.contains(name.as_str());
+    if asked_anyway {
+        let asked: HashSet<&str> = benchmark.queries.iter().map(|q| q.reference.as_str()).collect();
+        let beside = benchmark.gallery.iter().filter(|g| is_gone(&g.name) && asked.contains(g.name.as_str()));
+        let beside: Vec<GalleryEntry> = beside.cloned().collect();
+        benchmark.references.extend(beside);
+    } else {
+        benchmark.references.retain(|g| !is_gone(&g.name));
+    }
     benchmark.gallery.retain(|g| !is_gone(&g.name));
-    benchmark.references.retain(|g| !is_gone(&g.name));
     let hidden = benchmark.hidden;
     let mut unasked = Vec::new();
     benchmark.queries.retain_mut(|q| {
         let first = q.targets.first().cloned();
         q.targets.retain(|t| !is_gone(t));
-        if is_gone(&q.reference) || (q.targets.is_empty() && !hidden) {
+        if (is_gone(&q.reference) && !asked_anyway) || (q.targets.is_empty() && !hidden) {
             unasked.push(q.id.clone());
             return false;
         }

@@ -1,6 +1,7 @@
 //! The crate from outside: marks beside slow twins, answer sheets, and sets on disk.
 
 mod exams;
+mod layouts;
 mod files;
 mod golden;
 mod papers;
