@@ -18,6 +18,7 @@
 
 mod config;
 mod finer;
+pub mod import;
 mod positions;
 mod qformer;
 mod vit;

@@ -47,6 +47,9 @@ const USUAL: &[&str] = &[
     "open_clip_pytorch_model.bin",
 ];
 
+/// Wrappers that a training leaves before every name: of several devices, of a compiler.
+const WRAPPERS: &[&str] = &["module.", "_orig_mod."];
+
 /// An index lists names; no model has as many as this allows.
 const MAX_INDEX_BYTES: u64 = 64 << 20;
 
@@ -69,6 +72,21 @@ impl Checkpoint {
     /// From bytes in memory.
     pub fn from_bytes(bytes: Vec<u8>) -> Result<Self, WeightsError> {
         Self::of(vec![(PathBuf::new(), Bytes::Owned(bytes))])
+    }
+
+    /// Adds the tensors of another, their names behind `prefix`; of those that are here already, none.
+    ///
+    /// LAVIS keeps the vision transformer of its pretrained model in a file of its own.
+    pub fn beside(mut self, other: Self, prefix: &str) -> Self {
+        let first = self.files.len();
+        for (name, entry) in other.tensors {
+            self.tensors
+                .entry(format!("{prefix}{name}"))
+                .or_insert_with(|| Entry { file: first + entry.file, ..entry });
+        }
+        self.files.extend(other.files);
+        self.aside.extend(other.aside);
+        self
     }
 
     /// Every name, with what it is.
@@ -163,7 +181,19 @@ impl Checkpoint {
             whole.about.extend(about);
             whole.files.push(Held { path, bytes });
         }
+        whole.unwrap_names();
         Ok(whole)
+    }
+
+    /// What trains on several devices puts its own name before all others'.
+    fn unwrap_names(&mut self) {
+        while let Some(wrapper) =
+            WRAPPERS.iter().find(|w| !self.tensors.is_empty() && self.tensors.keys().all(|name| name.starts_with(**w)))
+        {
+            let bare = |(name, entry): (String, Entry)| (name[wrapper.len()..].to_owned(), entry);
+            self.tensors = std::mem::take(&mut self.tensors).into_iter().map(bare).collect();
+            self.about.entry("prefix".into()).or_default().push_str(wrapper);
+        }
     }
 }
 

@@ -4,11 +4,10 @@
 //! parameters in turn, each is read from the mapped file, turned the right way, made f32, and given
 //! to the device before the next is touched.
 
-use super::{Shelf, Source, WeightsError};
+use super::{Loaded, Shelf, Source, WeightsError};
 use burn::module::{Module, ModuleMapper, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use std::collections::HashSet;
-use std::fmt;
 
 /// How a file's names become a module's.
 pub struct Names<'a> {
@@ -69,52 +68,6 @@ impl<'a> Names<'a> {
     }
 }
 
-/// What became of a file's tensors.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Loaded {
-    /// Parameters that were filled, by their path in the module.
-    pub loaded: Vec<String>,
-    /// Numbers in them.
-    pub numbers: usize,
-    /// Parameters that the file does not have; they keep their value.
-    pub missing: Vec<String>,
-    /// Tensors that nobody asked for.
-    pub unexpected: Vec<String>,
-    /// Parameters whose tensor had another size: path, shape in the file, shape in the module.
-    pub reshaped: Vec<(String, Vec<usize>, Vec<usize>)>,
-    /// Tensors that were left unused on purpose, and why.
-    pub passed_over: Vec<(String, String)>,
-}
-
-impl fmt::Display for Loaded {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tensors loaded ({} numbers)", self.loaded.len(), self.numbers)?;
-        for (what, names) in [("missing", &self.missing), ("unexpected", &self.unexpected)] {
-            if !names.is_empty() {
-                write!(f, "\n{} {what}: {}", names.len(), some(names.iter().map(String::as_str)))?;
-            }
-        }
-        for (path, from, to) in &self.reshaped {
-            write!(f, "\nresized: {path} from {from:?} to {to:?}")?;
-        }
-        let mut reasons: Vec<&str> = self.passed_over.iter().map(|(_, why)| why.as_str()).collect();
-        reasons.sort_unstable();
-        reasons.dedup();
-        for why in reasons {
-            let names: Vec<&str> = self.passed_over.iter().filter(|(_, w)| w == why).map(|(n, _)| n.as_str()).collect();
-            write!(f, "\n{} passed over ({why}): {}", names.len(), some(names.iter().copied()))?;
-        }
-        Ok(())
-    }
-}
-
-/// The first few of many names.
-fn some<'a>(names: impl ExactSizeIterator<Item = &'a str>) -> String {
-    let (total, shown) = (names.len(), 4);
-    let listed = names.take(shown).collect::<Vec<_>>().join(", ");
-    if total > shown { format!("{listed}, and {} more", total - shown) } else { listed }
-}
-
 /// The module with the values that `from` has for it.
 ///
 /// # Errors
@@ -151,18 +104,7 @@ pub fn fill<M: Module>(
     if misshapen.is_empty() && (whole || !names.strict) {
         return Ok((module, report));
     }
-    let first = misshapen
-        .first()
-        .cloned()
-        .or(report.missing.first().map(|n| format!("{n} is missing")))
-        .or(report.unexpected.first().map(|n| format!("{n} is not expected")))
-        .unwrap_or_default();
-    Err(WeightsError::Mismatch {
-        missing: report.missing.len(),
-        unexpected: report.unexpected.len(),
-        misshapen: misshapen.len(),
-        first,
-    })
+    Err(report.mismatch(&misshapen))
 }
 
 struct Fill<'a> {

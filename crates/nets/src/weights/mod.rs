@@ -10,17 +10,22 @@
 
 mod checkpoint;
 mod fill;
+mod report;
+mod convert;
 mod source;
 mod table;
 mod stored;
+mod torch;
 mod raw;
 mod tensors;
 mod error;
 
 pub use checkpoint::Checkpoint;
+pub use convert::{Way, convert};
 pub use error::WeightsError;
-pub use fill::{Loaded, Misfit, Names, fill};
+pub use fill::{Misfit, Names, fill};
 pub use raw::Raw;
+pub use report::Loaded;
 pub use safetensors::Dtype;
 pub use source::{Shelf, Source};
 pub use stored::Entry;

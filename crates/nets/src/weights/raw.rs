@@ -78,8 +78,7 @@ impl<'a> Raw<'a> {
 
     /// Its bytes, row-major; copied only if they lie otherwise.
     pub fn into_bytes(self) -> Cow<'a, [u8]> {
-        if self.dense() {
-            let used = product(&self.shape).unwrap_or(0) * self.dtype.bitsize() / 8;
+        if let Some(used) = self.dense_bytes() {
             return match self.bytes {
                 Cow::Borrowed(bytes) => Cow::Borrowed(&bytes[..used]),
                 Cow::Owned(mut bytes) => {
@@ -163,6 +162,11 @@ impl<'a> Raw<'a> {
     pub fn zeros_like(&self) -> Result<Raw<'static>, String> {
         let count = product(&self.shape).ok_or("too many numbers")?;
         Raw::new(self.dtype, self.shape.clone(), vec![0; count * self.dtype.bitsize() / 8])
+    }
+
+    /// How many bytes it has, if they lie one after the other, row-major.
+    pub(super) fn dense_bytes(&self) -> Option<usize> {
+        self.dense().then(|| product(&self.shape).unwrap_or(0) * self.dtype.bitsize() / 8)
     }
 
     fn of_axes(&self, axes: usize) -> Result<(), String> {

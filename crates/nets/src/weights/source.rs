@@ -101,6 +101,16 @@ impl Source {
         Self::Flat(Box::new(self))
     }
 
+    /// (…) → (1, …).
+    pub fn led(self) -> Self {
+        Self::Led(Box::new(self))
+    }
+
+    /// (1, …) → (…).
+    pub fn bare(self) -> Self {
+        Self::Bare(Box::new(self))
+    }
+
     /// Takes the shape of the parameter that it fills, if the count of numbers agrees.
     pub fn reshaped(self) -> Self {
         Self::Reshaped(Box::new(self))

@@ -1,6 +1,6 @@
 //! What a weights file holds, from its bytes alone: nothing is copied, run, or allocated beyond lists of names.
 
-use super::{Raw, WeightsError};
+use super::{Raw, WeightsError, torch};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -59,7 +59,7 @@ pub fn contents(bytes: &[u8]) -> Result<Contents, WeightsError> {
     if starts(b"GGUF") {
         return refused("this is a GGUF file of a language model; take the safetensors of the same model");
     }
-    entries(bytes)
+    if torch::knows(bytes) { torch::contents(bytes) } else { entries(bytes) }
 }
 
 /// What a safetensors file holds.

@@ -16,8 +16,8 @@ pub struct Table {
     pub left: &'static str,
     /// What the right layout is called.
     pub right: &'static str,
-    /// Which is which.
-    pub lines: &'static [Line],
+    /// Which is which, in groups that several tables may share.
+    pub lines: &'static [&'static [Line]],
     /// What only the left has, and why the right does without.
     pub left_only: &'static [(&'static str, &'static str)],
     /// What only the right has, and why the left does without.
@@ -49,6 +49,8 @@ pub enum How {
     Patch,
     /// (1, …) is (…).
     Led,
+    /// (1, 1, …) is (…).
+    LedTwice,
 }
 
 /// A line of equal tensors.
@@ -62,9 +64,25 @@ pub const fn turned(left: &'static [&'static str], right: &'static str) -> Line 
 }
 
 impl Table {
+    fn all(&self) -> impl Iterator<Item = &'static Line> {
+        self.lines.iter().flat_map(|group| group.iter())
+    }
+
+    /// Which tensors of the left layout come from this one of the right.
+    pub fn left_names(&self, right: &str) -> Vec<String> {
+        let found = self.all().find_map(|line| Some((line, matched(line.right, right)?)));
+        let Some((line, held)) = found else { return Vec::new() };
+        line.left.iter().filter(|p| **p != ZEROS).map(|p| filled(p, &held)).collect()
+    }
+
+    /// Which tensor of the right layout this one of the left becomes, or becomes a part of.
+    pub fn right_name(&self, left: &str) -> Option<String> {
+        self.left_from_right(left)?.leaves().first().map(|name| (*name).to_owned())
+    }
+
     /// Where a tensor of the left layout comes from in the right.
     pub fn left_from_right(&self, name: &str) -> Option<Source> {
-        self.lines.iter().find_map(|line| {
+        self.all().find_map(|line| {
             let (index, held) =
                 line.left.iter().enumerate().find_map(|(i, p)| Some((i, matched(p, name).filter(|_| *p != ZEROS)?)))?;
             let right = Source::of(filled(line.right, &held));
@@ -73,14 +91,15 @@ impl Table {
                 How::Same => part,
                 How::Transposed => part.transposed(),
                 How::Patch => part.flat().transposed(),
-                How::Led => Source::Led(Box::new(part)),
+                How::Led => part.led(),
+                How::LedTwice => part.led().led(),
             })
         })
     }
 
     /// Where a tensor of the right layout comes from in the left.
     pub fn right_from_left(&self, name: &str) -> Option<Source> {
-        self.lines.iter().find_map(|line| {
+        self.all().find_map(|line| {
             let held = matched(line.right, name)?;
             let one = |pattern: &&str| {
                 let left = Source::of(filled(pattern, &held));
@@ -88,7 +107,8 @@ impl Table {
                     How::Same => left,
                     How::Transposed => left.transposed(),
                     How::Patch => Source::Patch(Box::new(left.transposed())),
-                    How::Led => Source::Bare(Box::new(left)),
+                    How::Led => left.bare(),
+                    How::LedTwice => left.bare().bare(),
                 }
             };
             let there = line.left.iter().find(|pattern| **pattern != ZEROS)?;
@@ -150,14 +170,14 @@ mod tests {
     const TABLE: Table = Table {
         left: "apart",
         right: "fused",
-        lines: &[
+        lines: &[&[
             turned(&["layers.*.q.weight", "layers.*.k.weight", "layers.*.v.weight"], "blocks.*.qkv.weight"),
             same(&["layers.*.q.bias", ZEROS, "layers.*.v.bias"], "blocks.*.qkv.bias"),
             same(&["layers.*.out.special"], "blocks.*.odd"),
             same(&["layers.*.out.**"], "blocks.*.proj.**"),
             Line { left: &["patch"], right: "conv.weight", how: How::Patch },
             Line { left: &["token"], right: "class", how: How::Led },
-        ],
+        ]],
         left_only: &[("temp", "a constant")],
         right_only: &[("*.ids", "counted, not learnt")],
     };
