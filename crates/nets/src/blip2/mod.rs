@@ -181,4 +181,6 @@ pub fn pool(tokens: Tensor<3>) -> Tensor<2> {
 }
 
 #[cfg(test)]
+mod golden;
+#[cfg(test)]
 mod tests;

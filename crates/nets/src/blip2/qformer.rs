@@ -128,12 +128,30 @@ impl QFormer {
     }
 
     fn run(&self, queries: Option<Tensor<3>>, words: Option<&Words>, sight: Option<&Sight>) -> Tensor<3> {
+        let (x, q, valid) = self.start(queries, words);
+        self.layers.iter().fold(x, |x, layer| layer.forward(x, q, valid.clone(), sight))
+    }
+
+    /// What the first layer reads (B, Q + T, D), how many of its places are queries, and how many are
+    /// not padding.
+    fn start(&self, queries: Option<Tensor<3>>, words: Option<&Words>) -> (Tensor<3>, usize, Option<Arc<Vec<usize>>>) {
         let q = queries.as_ref().map_or(0, |t| t.dims()[1]);
         let text = words.map(|w| self.embed(w));
         let valid = words.map(|w| Arc::new(w.lens.iter().map(|n| q + n).collect::<Vec<_>>()));
         let parts: Vec<_> = queries.into_iter().chain(text).collect();
-        let x = self.norm.forward(Tensor::cat(parts, 1)); // (B, Q + T, D)
-        self.layers.iter().fold(x, |x, layer| layer.forward(x, q, valid.clone(), sight))
+        (self.norm.forward(Tensor::cat(parts, 1)), q, valid)
+    }
+
+    /// What each layer makes of a call, in order.
+    #[cfg(test)]
+    pub(super) fn steps(&self, queries: bool, words: Option<&Words>, sight: Option<&Sight>) -> Vec<Tensor<3>> {
+        let batch = sight.map_or(0, |s| s.tokens.dims()[0]);
+        let (mut x, q, valid) = self.start(queries.then(|| self.queries(batch)), words);
+        let step = |layer: &Layer| {
+            x = layer.forward(x.clone(), q, valid.clone(), sight);
+            x.clone()
+        };
+        self.layers.iter().map(step).collect()
     }
 
     fn embed(&self, words: &Words) -> Tensor<3> {
@@ -147,7 +165,7 @@ impl QFormer {
 impl Layer {
     /// x (B, Q + T, D), its first `q` places queries → the same shape.
     /// Of item `b` the first `valid[b]` places are not padding; all where `valid` is absent.
-    pub fn forward(&self, x: Tensor<3>, q: usize, valid: Option<Arc<Vec<usize>>>, sight: Option<&Sight>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, q: usize, valid: Option<Arc<Vec<usize>>>, sight: Option<&Sight>) -> Tensor<3> {
         let x = self.own.forward(x.clone(), x, valid);
         let [b, n, d] = x.dims();
         if q == 0 {
