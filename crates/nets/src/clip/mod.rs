@@ -14,6 +14,7 @@
 //! features lies near the picture that both together describe.
 
 mod config;
+pub mod names;
 mod text;
 mod vision;
 

@@ -1,5 +1,6 @@
 //! What PyTorch and transformers wrote (`fixtures/golden/checkpoints.py`), read number by number.
 
+use nets::clip::names::TRANSFORMERS_OPENCLIP;
 use nets::weights::{Checkpoint, Dtype, Shelf, Way, convert};
 use std::path::{Path, PathBuf};
 
@@ -98,4 +99,19 @@ fn another_kind_of_file_holds_the_same_bits() {
     }
     assert_eq!(std::fs::read_dir(&dir).unwrap().count(), 1);
     std::fs::remove_dir_all(dir).unwrap();
+}
+
+#[test]
+fn clip_under_the_names_of_transformers_and_openclip_to_the_bit() {
+    let to = std::env::temp_dir().join(format!("likebut-clip-{}.safetensors", std::process::id()));
+    let (left, right) = (open("clip-transformers.safetensors"), open("clip-openclip.pt"));
+    for (from, way, wanted) in
+        [(&left, Way::Right(&TRANSFORMERS_OPENCLIP), &right), (&right, Way::Left(&TRANSFORMERS_OPENCLIP), &left)]
+    {
+        convert(from, way, &to).unwrap();
+        let made = Checkpoint::open(&to).unwrap();
+        same(&made, wanted);
+        same(wanted, &made);
+    }
+    std::fs::remove_file(to).unwrap();
 }
