@@ -3,6 +3,10 @@
 //! What is stored is rarely what is meant: cameras store sideways pixels and an EXIF note on which
 //! way is up; PNG and WebP have transparency (we lay them on white, as paper would); samples may
 //! have 16 bits, be grey, or ink amounts (CMYK).
+//! A JPEG says how it was made, not which levels come out: decoders round differently, and ours, which
+//! is Rust throughout, is not the one (libjpeg-turbo, by way of Pillow) whose pictures published models
+//! were trained on. `results/published.md` has what that does to pixels and vectors, and why we
+//! keep it.
 //! GIF, WebP and PNG may also be animated: then they are clips, and each frame comes composed with
 //! the ones before it.
 
