@@ -41,6 +41,7 @@ pub enum Command {
     Remove(Remove),
     Scenes(Scenes),
     Eval(Eval),
+    Data(Data),
     Train(Train),
     Doctor(Doctor),
     Config(Config),
@@ -206,28 +207,103 @@ pub struct Scenes {
 /// Mark methods on a set of questions
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut eval world                                      all methods, on the test part
-  likebut eval world --methods imagine,sum --split val    two of them, on another part
-  likebut eval world --json > marks.json                  with every question's rank")]
+  likebut eval world                                        all methods, on drawn scenes
+  likebut eval --bench fashioniq --root ~/fashionIQ         a published set, as its authors lay it out
+  likebut eval --bench fashioniq --root ~/fashionIQ --protocol hud-fashioniq --method imagine,sum
+  likebut eval --mine my-triplets.csv                       your own questions
+  likebut eval --bench cirr --root ~/cirr --embeddings gallery.npy --queries questions.npy
+
+What is missing is left out, named, and said with what it can do to the marks; --strict refuses.")]
 pub struct Eval {
     /// A folder with gallery.SPLIT.jsonl and triplets.SPLIT.jsonl
-    #[arg(value_name = "FOLDER")]
-    pub set: PathBuf,
+    #[arg(value_name = "FOLDER", required_unless_present_any = ["bench", "mine"])]
+    pub set: Option<PathBuf>,
+    /// Published sets, separated by commas; SET:SPLIT for one part (likebut data check names them)
+    #[arg(long, value_name = "SETS", value_delimiter = ',', requires = "root", conflicts_with_all = ["set", "mine"])]
+    pub bench: Vec<String>,
+    /// Where the set lies; with several sets, the folder that holds one folder for each
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
+    /// Your own questions: a .jsonl, .csv, .json or .tar
+    #[arg(long, value_name = "FILE", conflicts_with = "set")]
+    pub mine: Option<PathBuf>,
+    /// The rules, by name; each set has its usual ones
+    #[arg(long, value_name = "NAME")]
+    pub protocol: Option<String>,
     /// Which methods, separated by commas
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    #[arg(long = "method", alias = "methods", value_name = "NAMES", value_delimiter = ',')]
     pub methods: Vec<String>,
-    /// Which part of the set
-    #[arg(long, value_name = "SPLIT", default_value = "test")]
-    pub split: Part,
-    /// Go on without items whose file is missing; they are counted in the report
+    /// Which part of the set; each set has its usual one
+    #[arg(long, value_name = "SPLIT")]
+    pub split: Option<Part>,
+    /// Vectors of the gallery that were made elsewhere, by name: .npy, .csv, .jsonl, .safetensors, .pth or a folder
+    #[arg(long, value_name = "FILE", requires = "queries")]
+    pub embeddings: Option<PathBuf>,
+    /// Vectors of the questions that were made elsewhere, by id
+    #[arg(long, value_name = "FILE", requires = "embeddings")]
+    pub queries: Option<PathBuf>,
+    /// Scale imported vectors to length one, so that inner products are cosines
+    #[arg(long, requires = "embeddings")]
+    pub normalise: bool,
+    /// Keep what was encoded here, and go on there after a stop
+    #[arg(long, value_name = "FOLDER")]
+    pub cache: Option<PathBuf>,
+    /// Refuse a set of which anything is missing
     #[arg(long)]
-    pub leave_out_missing: bool,
+    pub strict: bool,
     /// Also write the marks as Markdown, with all that is needed to run them again
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Look at a set of questions before believing a mark
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut data list                                     the sets and protocols that are known
+  likebut data check fashioniq --root ~/fashionIQ       what is here, what is missing, what that does to a mark
+  likebut data check circo --root ~/circo --split test --names missing.txt")]
+pub struct Data {
+    /// What to do.
+    #[command(subcommand)]
+    pub action: DataAction,
+}
+
+/// What can be done with sets.
+#[derive(Debug, Subcommand)]
+pub enum DataAction {
+    /// Name the sets and protocols that are known
+    List {
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say what of a set is here, what is missing or broken, and what that does to a mark
+    Check {
+        /// Which set
+        #[arg(value_name = "SET")]
+        set: String,
+        /// Where it lies
+        #[arg(long, value_name = "FOLDER")]
+        root: PathBuf,
+        /// Which part; the set's usual one if unset
+        #[arg(long, value_name = "SPLIT")]
+        split: Option<Part>,
+        /// The rules, by name: they decide what belongs to the gallery
+        #[arg(long, value_name = "NAME")]
+        protocol: Option<String>,
+        /// Write the names of all that is missing or broken, one per line
+        #[arg(long, value_name = "FILE")]
+        names: Option<PathBuf>,
+        /// Also decode the middle frame of everything
+        #[arg(long)]
+        deep: bool,
+        /// Print one JSON object
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// A part of a set.
@@ -239,6 +315,16 @@ pub enum Part {
     Val,
     /// To be marked on
     Test,
+}
+
+impl From<Part> for domain::Split {
+    fn from(part: Part) -> Self {
+        match part {
+            Part::Train => Self::Train,
+            Part::Val => Self::Val,
+            Part::Test => Self::Test,
+        }
+    }
 }
 
 /// Train as a recipe says

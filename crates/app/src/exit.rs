@@ -147,8 +147,17 @@ impl From<search::SearchError> for Failure {
             Library(e) => e.into(),
             Method(e) => Self::usage(e),
             Query(e) => Self::usage(e),
+            NoVector { .. } => Self::new(Exit::Library, error),
+            NotImported(_) => Self::new(Exit::Missing, error),
             Reference { path, source } => Self::from(source).about(format!("cannot read the reference {path}")),
         }
+    }
+}
+
+/// Vectors that were made elsewhere.
+impl From<search::VectorsError> for Failure {
+    fn from(error: search::VectorsError) -> Self {
+        Self::new(Exit::Missing, error)
     }
 }
 
@@ -199,6 +208,7 @@ impl From<train::exam::ExamError> for Failure {
             Search(e) => e.into(),
             Benchmark(e) => e.into(),
             Missing { .. } => Self::new(Exit::Missing, error),
+            Taken(_) => Self::failed(error),
         }
     }
 }

@@ -30,6 +30,17 @@ pub enum SearchError {
         /// Why.
         source: media::Error,
     },
+    /// An item that should be scored and was never encoded.
+    #[error("item #{item} has no vector in the space [{space}]; add it again")]
+    NoVector {
+        /// Which.
+        item: domain::ItemId,
+        /// In words.
+        space: String,
+    },
+    /// A name that imported vectors lack.
+    #[error("{0} has no imported vector; its name must be that of the gallery")]
+    NotImported(String),
     /// The question cannot be asked.
     #[error(transparent)]
     Query(#[from] domain::QueryError),

@@ -9,7 +9,11 @@
 mod engine;
 mod ingest;
 mod query;
+mod scores;
+mod vectors;
 
 pub use engine::{Engine, SearchError};
 pub use ingest::{Added, Event, Options, add, caption_all};
-pub use query::{Answer, Found, find, find_batch, see};
+pub use query::{Answer, Found, averaged, find, find_batch, see};
+pub use scores::Scorer;
+pub use vectors::{Vectors, VectorsError};

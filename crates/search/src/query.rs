@@ -1,7 +1,7 @@
 //! The second river: a question becomes a probe, a probe finds hits.
 
 use crate::{Engine, SearchError};
-use domain::{Hit, ItemId, MediaRef, Query};
+use domain::{Expr, Hit, ItemId, MediaRef, Probe, Query};
 use library::{Filter, Item};
 use media::Limits;
 use methods::{Asked, Manifest, Seen, blend};
@@ -67,6 +67,30 @@ pub fn find(engine: &Engine, query: &Query, limit: usize, limits: &Limits) -> Re
     }
     let search = began.elapsed() - decode - encode;
     Ok(Answer { hits, of: engine.library.len()? - exclude.len(), decode, encode, search })
+}
+
+/// One probe of several wordings of a question: the mean of their scores, which for inner products is
+/// the score of their mean.
+pub fn averaged(mut probes: Vec<Probe>) -> Option<Probe> {
+    if probes.len() < 2 {
+        return probes.pop();
+    }
+    let share = 1.0 / probes.len() as f32;
+    let (mut terms, mut parts) = (Vec::new(), Vec::new());
+    for probe in probes {
+        parts.push((share, shifted(probe.expr, terms.len())));
+        terms.extend(probe.terms);
+    }
+    Some(Probe { terms, expr: Expr::Sum(parts) })
+}
+
+/// The expression over terms that stand `by` places further on.
+fn shifted(expr: Expr, by: usize) -> Expr {
+    match expr {
+        Expr::Term(i) => Expr::Term(i + by),
+        Expr::Sum(parts) => Expr::Sum(parts.into_iter().map(|(w, e)| (w, shifted(e, by))).collect()),
+        Expr::Product(a, b) => Expr::Product(Box::new(shifted(*a, by)), Box::new(shifted(*b, by))),
+    }
 }
 
 /// Answers many questions whose references are already items of the library: what evaluation asks.

@@ -5,7 +5,6 @@ use std::io::IsTerminal as _;
 use std::path::Path;
 use std::time::Instant;
 
-use benchmarks::sets::triplets::IfMissing;
 use benchmarks::{Benchmark, Report};
 use domain::{ItemId, MediaRef, Query, Split, Triplet};
 use library::Library;
@@ -45,13 +44,13 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
 
     context.say(format!("drawing a world in {}", shown(&world)));
     let drawn = drawing::write(&World::shipped(), &world, &[Split::Test], context)?;
-    let benchmark = eval::open(&world, Split::Test, IfMissing::Refuse)?;
+    let mut benchmark = eval::sets::drawn(&world, Split::Test, benchmarks::Protocol::default())?;
 
     context.say(format!("indexing {} pictures and {} clips", drawn.items - drawn.clips, drawn.clips));
     let model = models::open(&context.settings)?;
     let names: Vec<&str> = METHODS.iter().map(|m| m.name).rev().collect();
     let library = Library::open_or_create(&folder)?;
-    let Some((library, reports)) = eval::marks(&names, &model, library, &benchmark, context)? else {
+    let Some((library, reports)) = eval::marks(&names, &model, library, &mut benchmark, true, context)? else {
         context.say(format!("stopped; to go on: likebut demo --out {}", shown(&out)));
         return Ok(Exit::Interrupted);
     };

@@ -1,17 +1,17 @@
-//! `likebut eval`: mark methods on a set of questions.
+//! `likebut eval`: mark methods, or vectors that were made elsewhere, on sets of questions.
 
+mod regions;
 mod report;
+pub mod sets;
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use benchmarks::sets::triplets::{IfMissing, load};
-use benchmarks::{Benchmark, Protocol, Report};
-use domain::Split;
+use benchmarks::sets::presence;
+use benchmarks::{Benchmark, Report};
 use library::Library;
 use methods::{METHODS, Model};
-use search::Engine;
-use serde_json::json;
+use search::{Engine, Vectors};
+use serde_json::{Value, json};
 use train::exam;
 
 use crate::cli;
@@ -22,64 +22,87 @@ use crate::models;
 use crate::paths::shown;
 use crate::progress::Progress;
 
-/// Puts the gallery into a library that is forgotten, asks everything of every method, prints the marks.
+/// What imported vectors are called in tables.
+const IMPORTED: &str = "imported";
+
+/// Asks everything of every method, exam by exam, and prints the marks.
 pub fn run(typed: &cli::Eval, context: &Context) -> Result<Exit, Failure> {
     let names: Vec<&str> = match typed.methods.is_empty() {
         true => METHODS.iter().map(|m| m.name).collect(),
         false => typed.methods.iter().map(String::as_str).collect(),
     };
     names.iter().try_for_each(|name| models::known(name).map(drop))?;
-    let split = match typed.split {
-        cli::Part::Train => Split::Train,
-        cli::Part::Val => Split::Val,
-        cli::Part::Test => Split::Test,
+    let exams = sets::chosen(typed, context)?;
+    let marked = match &typed.embeddings {
+        Some(gallery) => Imported::read(gallery, typed)?.marks(exams, typed.strict, context)?,
+        None => by_methods(&names, exams, typed, context)?,
     };
-    let if_missing = if typed.leave_out_missing { IfMissing::LeaveOut } else { IfMissing::Refuse };
-    let set = typed.set.canonicalize().unwrap_or_else(|_| typed.set.clone());
-    let benchmark = open(&set, split, if_missing)?;
-    let model = models::open(&context.settings)?;
-    let Some((_, reports)) = marks(&names, &model, Library::in_memory()?, &benchmark, context)? else {
+    let Some(Marked { exams, model }) = marked else {
         context.say("stopped; nothing was marked");
         return Ok(Exit::Interrupted);
     };
-    if let Some(file) = &typed.report {
+    if let (Some(file), Some(model)) = (&typed.report, &model) {
         let args: Vec<String> = std::env::args().skip(1).collect();
         let again = format!("likebut {}", args.join(" "));
-        std::fs::write(file, report::markdown(&reports, &model.manifest, &[again]))
+        let pages: Vec<String> =
+            exams.iter().map(|(_, r)| report::markdown(r, &model.manifest, std::slice::from_ref(&again))).collect();
+        std::fs::write(file, pages.join("\n"))
             .map_err(|e| Failure::from(e).about(format!("cannot write the report {}", shown(file))))?;
         context.say(format!("wrote {}", shown(file)));
     }
+    let whole = exams.iter().all(|(exam, _)| exam.left_out == Default::default());
     if typed.json {
-        let reports: serde_json::Map<_, _> = reports
-            .iter()
-            .map(|(name, report)| ((*name).to_owned(), serde_json::to_value(report).unwrap_or_default()))
-            .collect();
-        print_json(json!({"model": model.manifest.name, "weights": model.manifest.weights, "reports": reports}))?;
-        return Ok(Exit::Ok);
+        print_json(in_json(&exams, model.as_deref()))?;
+    } else {
+        for (_, reports) in &exams {
+            for (name, report) in reports {
+                print(format!("{}\n{report}\n", context.paint.bold(name)))?;
+            }
+        }
+        print(means(&exams))?;
     }
-    for (name, report) in &reports {
-        print(format!("{}\n{report}\n", context.paint.bold(name)))?;
-    }
-    Ok(Exit::Ok)
+    exams.iter().for_each(|(exam, _)| sets::say_bounds(exam, context));
+    Ok(if whole { Exit::Ok } else { Exit::Skipped })
 }
 
-/// One part of a set in our format. Depths that its gallery does not have are not marked: the
-/// recall at 50 of 26 items would say nothing.
-pub fn open(set: &Path, split: Split, if_missing: IfMissing) -> Result<Benchmark, Failure> {
-    let mut benchmark = load(set, split, Protocol::default(), if_missing)
-        .map_err(|e| Failure::from(e).hint("to draw a set: likebut scenes FOLDER"))?;
-    let deepest = benchmark.gallery.len().saturating_sub(1);
-    benchmark.protocol.ks.retain(|k| *k <= deepest);
-    benchmark.protocol.map_ks.retain(|k| *k <= deepest);
-    Ok(benchmark)
+/// Every exam with its reports, and the model that sat it, if it was one of ours.
+struct Marked<'n> {
+    exams: Vec<(Benchmark, Vec<(&'n str, Report)>)>,
+    model: Option<Arc<Model>>,
+}
+
+fn by_methods<'n>(
+    names: &[&'n str],
+    exams: Vec<Benchmark>,
+    typed: &cli::Eval,
+    context: &Context,
+) -> Result<Option<Marked<'n>>, Failure> {
+    let model = models::open(&context.settings)?;
+    let mut marked = Vec::new();
+    for mut exam in exams {
+        sets::leave_out_missing(&mut exam, typed.strict, context)?;
+        let _crops = regions::cut(&mut exam, typed.cache.as_deref(), typed.strict, context)?;
+        let library = match &typed.cache {
+            Some(folder) => Library::open_or_create(folder.join(exam.name.replace('/', "-")))?,
+            None => Library::in_memory()?,
+        };
+        let Some((_, reports)) = marks(names, &model, library, &mut exam, typed.strict, context)? else {
+            return Ok(None);
+        };
+        marked.push((exam, reports));
+    }
+    Ok(Some(Marked { exams: marked, model: Some(model) }))
 }
 
 /// Marks every method; the library comes back with the gallery in it. `None` if it was stopped.
+///
+/// What cannot be read is left out of the exam by name; `strict` refuses instead.
 pub fn marks<'n>(
     names: &[&'n str],
     model: &Arc<Model>,
     mut library: Library,
-    benchmark: &Benchmark,
+    benchmark: &mut Benchmark,
+    strict: bool,
     context: &Context,
 ) -> Result<Option<(Library, Vec<(&'n str, Report)>)>, Failure> {
     let mut reports = Vec::new();
@@ -94,8 +117,22 @@ pub fn marks<'n>(
         if added.stopped {
             return Ok(None);
         }
+        let unread: Vec<(String, String)> = added
+            .failed
+            .iter()
+            .filter_map(|f| {
+                let entry = benchmark.gallery.iter().find(|g| {
+                    let path = benchmark.path_of(g);
+                    path == f.path || path.canonicalize().is_ok_and(|p| p == f.path)
+                })?;
+                Some((entry.name.clone(), f.reason.clone()))
+            })
+            .collect();
+        sets::leave_out(benchmark, &unread, strict, context)?;
         if references.is_none() {
-            references = Some(read(&engine, benchmark, context)?);
+            let (read, unread) = read(&engine, benchmark, context);
+            sets::leave_out(benchmark, &unread, strict, context)?;
+            references = Some(read);
         }
         let mut progress = Progress::new("asking", "questions", benchmark.queries.len() as u64, context.quiet);
         let mut tell = |done: usize, _: usize| progress.set(done as u64);
@@ -111,8 +148,8 @@ pub fn marks<'n>(
     Ok(Some((library, reports)))
 }
 
-/// Reads every reference once, on all cores.
-fn read(engine: &Engine, benchmark: &Benchmark, context: &Context) -> Result<exam::References, Failure> {
+/// Reads every reference once, on all cores; those that cannot be read by name and reason.
+fn read(engine: &Engine, benchmark: &Benchmark, context: &Context) -> (exam::References, Vec<(String, String)>) {
     let progress = Mutex::new(Progress::new("reading", "references", 0, context.quiet));
     let tell = |done: usize, total: usize| {
         // A poisoned bar is still a bar.
@@ -120,5 +157,152 @@ fn read(engine: &Engine, benchmark: &Benchmark, context: &Context) -> Result<exa
         progress.set_total(total as u64);
         progress.set(done as u64);
     };
-    Ok(exam::references(engine, benchmark, &tell)?)
+    exam::references(engine, benchmark, &tell)
+}
+
+/// Vectors of gallery and questions that were made elsewhere.
+struct Imported<'t> {
+    typed: &'t cli::Eval,
+    /// A file's, read once for all exams; a folder is read exam by exam.
+    gallery: Option<Vectors>,
+    questions: Vectors,
+}
+
+impl<'t> Imported<'t> {
+    fn read(gallery: &std::path::Path, typed: &'t cli::Eval) -> Result<Self, Failure> {
+        let scaled = |v: Vectors| if typed.normalise { v.normalised() } else { v };
+        let questions = typed.queries.as_deref().unwrap_or(gallery);
+        let questions = Vectors::read(questions).map(scaled)?;
+        let gallery = match gallery.is_dir() {
+            true => None,
+            false => Some(Vectors::read(gallery).map(scaled)?),
+        };
+        Ok(Self { typed, gallery, questions })
+    }
+
+    fn marks(
+        &self,
+        exams: Vec<Benchmark>,
+        strict: bool,
+        context: &Context,
+    ) -> Result<Option<Marked<'static>>, Failure> {
+        let mut marked = Vec::new();
+        for mut exam in exams {
+            let of_folder;
+            let gallery = match &self.gallery {
+                Some(gallery) => gallery,
+                None => {
+                    let names: Vec<String> = exam.gallery.iter().map(|g| g.name.clone()).collect();
+                    let folder = self.typed.embeddings.as_deref().unwrap_or(std::path::Path::new("."));
+                    let read = Vectors::read_folder(folder, &names)?.0;
+                    of_folder = if self.typed.normalise { read.normalised() } else { read };
+                    &of_folder
+                }
+            };
+            if gallery.dim != self.questions.dim {
+                let (a, b) = (gallery.dim, self.questions.dim);
+                return Err(Failure::usage(format!(
+                    "the gallery's vectors are {a} long, the questions' {b}; both must come from one model"
+                )));
+            }
+            self.without_vectors(&mut exam, gallery, strict, context)?;
+            let mut library = Library::in_memory()?;
+            let names: Vec<&str> = exam.gallery.iter().map(|g| g.name.as_str()).collect();
+            let mut progress = Progress::new("keeping", "vectors", names.len() as u64, context.quiet);
+            let items = gallery.keep(&mut library, &names, &mut |done, _| progress.set(done as u64))?;
+            drop(progress);
+            let mut marker = exam.marker()?;
+            let mut progress = Progress::new("asking", "questions", exam.queries.len() as u64, context.quiet);
+            let mut tell = |done: usize, _: usize| progress.set(done as u64);
+            let mut each = |q: &domain::Triplet, scores: &[f32]| Ok(marker.add_scores(&q.id, scores)?);
+            exam::ask_imported(&library, &items, &exam, gallery, &self.questions, &mut each, &mut tell)?;
+            drop(progress);
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            let report = marker.finish(Default::default())?;
+            marked.push((exam, vec![(IMPORTED, report)]));
+        }
+        Ok(Some(Marked { exams: marked, model: None }))
+    }
+
+    /// Items and questions without a vector are left out by name.
+    fn without_vectors(
+        &self,
+        exam: &mut Benchmark,
+        gallery: &Vectors,
+        strict: bool,
+        context: &Context,
+    ) -> Result<(), Failure> {
+        let (items, asked) = (gallery.by_name(), self.questions.by_name());
+        // References need none: the question's own vector stands for reference and words.
+        let lacking = exam.gallery.iter().filter(|g| !items.contains_key(g.name.as_str()));
+        let lacking: Vec<_> = lacking.map(|g| (g.name.clone(), "no vector".to_owned())).collect();
+        let unasked: Vec<String> =
+            exam.queries.iter().filter(|q| !asked.contains_key(q.id.as_str())).map(|q| q.id.clone()).collect();
+        if strict && !unasked.is_empty() {
+            return Err(Failure::new(
+                Exit::Missing,
+                format!("{} of {} questions have no vector, first {}", unasked.len(), exam.queries.len(), unasked[0]),
+            ));
+        }
+        exam.queries.retain(|q| asked.contains_key(q.id.as_str()));
+        exam.left_out.queries.extend(unasked);
+        if strict {
+            sets::leave_out(exam, &lacking, strict, context)?;
+        }
+        presence::leave_out_of_gallery(exam, lacking.iter().map(|(name, _)| name.clone()).collect());
+        sets::say_left_out(&lacking, exam, context);
+        exam.check()?;
+        Ok(())
+    }
+}
+
+/// Every exam with its reports and bounds; the reports of a single exam also stand at the top.
+fn in_json(exams: &[(Benchmark, Vec<(&str, Report)>)], model: Option<&Model>) -> Value {
+    let reports = |reports: &[(&str, Report)]| -> Value {
+        let of =
+            |(name, report): &(&str, Report)| ((*name).to_owned(), serde_json::to_value(report).unwrap_or_default());
+        Value::Object(reports.iter().map(of).collect())
+    };
+    let each: Vec<Value> = exams
+        .iter()
+        .map(|(exam, of)| {
+            let bounds: serde_json::Map<_, _> =
+                of.iter().map(|(name, report)| ((*name).to_owned(), sets::bounds(exam, report))).collect();
+            json!({"exam": exam.name, "left_out": exam.left_out, "bounds": bounds, "reports": reports(of)})
+        })
+        .collect();
+    let mut out = json!({
+        "model": model.map_or(IMPORTED, |m| m.manifest.name.as_str()),
+        "weights": model.map(|m| m.manifest.weights),
+        "exams": each,
+    });
+    if let [(_, of)] = exams {
+        out["reports"] = reports(of);
+    }
+    out
+}
+
+/// The mean of each recall over the parts of one set, as FashionIQ and GeneCIS are quoted.
+fn means(exams: &[(Benchmark, Vec<(&str, Report)>)]) -> String {
+    let mut out = String::new();
+    let Some((first, reports)) = exams.first() else { return out };
+    let set = |exam: &Benchmark| exam.name.split('/').next().unwrap_or_default().to_owned();
+    if exams.len() < 2 || exams.iter().any(|(e, _)| set(e) != set(first)) {
+        return out;
+    }
+    for (m, (name, report)) in reports.iter().enumerate() {
+        let ks = report.all.recall.iter().map(|r| r.k);
+        let cells: Vec<String> = ks
+            .filter_map(|k| {
+                let each: Option<Vec<f64>> =
+                    exams.iter().map(|(_, r)| Some(r.get(m)?.1.all.recall_at(k)?.value)).collect();
+                let each = each?;
+                Some(format!("R@{k} {:.2}", 100.0 * each.iter().sum::<f64>() / each.len() as f64))
+            })
+            .collect();
+        out.push_str(&format!("{name}: mean of {} parts of {}: {}\n", exams.len(), set(first), cells.join(" · ")));
+    }
+    out
 }
