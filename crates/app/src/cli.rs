@@ -448,7 +448,7 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
                     .value_name(s.value)
                     .help(help)
                     .help_heading(if s.commands.is_empty() { "Everywhere" } else { "Settings" })
-                    .global(name == "config")
+                    .global(name == "config" || name == "data")
                     .action(ArgAction::Set)
                     // A negative number is a bad value, to be refused as such, not another flag.
                     .allow_hyphen_values(s.key == "strength")

@@ -108,7 +108,7 @@ pub fn ask(
             None => return Err(ExamError::Missing { count: 1, first: entry.name.clone() }),
         }
     }
-    let mut probes_of = |questions: &[Triplet]| {
+    let mut probes_of = |questions: &[Triplet]| -> Result<Vec<Probe>, ExamError> {
         let mut asked = Vec::with_capacity(questions.len());
         for q in questions {
             let seen = references.get(&q.reference);
@@ -135,8 +135,8 @@ pub fn ask_imported(
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<(), ExamError> {
     let (space, by_id) = (gallery.space(), questions.by_name());
-    let mut probes_of = |asked: &[Triplet]| {
-        let probe = |q: &Triplet| {
+    let mut probes_of = |asked: &[Triplet]| -> Result<Vec<Probe>, ExamError> {
+        let probe = |q: &Triplet| -> Result<Probe, ExamError> {
             let values = by_id.get(q.id.as_str()).ok_or_else(|| SearchError::NotImported(q.id.clone()))?;
             let query = Embedding { dim: questions.dim, values: values.to_vec() };
             Ok(match (questions.rows, gallery.rows) {

@@ -1,5 +1,7 @@
 //! `likebut data`: what sets are known, and what of one is here.
 
+use std::collections::HashSet;
+
 use benchmarks::sets::presence::{self, Presence};
 use benchmarks::sets::{SETS, Set};
 use benchmarks::{Benchmark, PROTOCOLS, Protocol};
@@ -97,7 +99,7 @@ struct Looked {
 fn look(exam: Benchmark, deep: bool) -> Result<Looked, Failure> {
     let mut presence = presence::look(&exam);
     if deep {
-        let gone = presence.unusable();
+        let gone: HashSet<String> = presence.unusable().into_iter().collect();
         let items: Vec<_> = exam.gallery.iter().chain(&exam.references).filter(|g| !gone.contains(&g.name)).collect();
         let unread: Vec<(String, String)> = items
             .par_iter()

@@ -1,5 +1,6 @@
 //! The real binary, run as a user runs it: exit codes, what goes where, bad input.
 
+mod exams;
 mod hostile;
 mod journey;
 mod kill;

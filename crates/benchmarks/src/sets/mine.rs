@@ -362,7 +362,8 @@ fn of_tar(file: &Path, unpack: &Path) -> Result<Found> {
     }
     let mut ordered: Vec<_> = samples.into_iter().collect();
     ordered.sort_by_key(|(_, (place, _))| *place);
-    let mut found = Found { root: Some(unpack.to_owned()), ..Found::default() };
+    let root = unpack.canonicalize().unwrap_or_else(|_| unpack.to_owned());
+    let mut found = Found { root: Some(root), ..Found::default() };
     for (i, (key, (_, whole))) in ordered.into_iter().enumerate() {
         let lacks = |what: &str| entry(file, i, format!("the sample {key} has no {what}"));
         let Sample { text, id } = whole.sample.ok_or_else(|| lacks("key.json"))?;

@@ -4,6 +4,8 @@ mod regions;
 mod report;
 pub mod sets;
 
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use benchmarks::sets::presence;
@@ -50,7 +52,7 @@ pub fn run(typed: &cli::Eval, context: &Context) -> Result<Exit, Failure> {
             .map_err(|e| Failure::from(e).about(format!("cannot write the report {}", shown(file))))?;
         context.say(format!("wrote {}", shown(file)));
     }
-    let whole = exams.iter().all(|(exam, _)| exam.left_out == Default::default());
+    let whole = exams.iter().all(|(e, _)| e.left_out.gallery.is_empty() && e.left_out.queries.is_empty());
     if typed.json {
         print_json(in_json(&exams, model.as_deref()))?;
     } else {
@@ -117,17 +119,7 @@ pub fn marks<'n>(
         if added.stopped {
             return Ok(None);
         }
-        let unread: Vec<(String, String)> = added
-            .failed
-            .iter()
-            .filter_map(|f| {
-                let entry = benchmark.gallery.iter().find(|g| {
-                    let path = benchmark.path_of(g);
-                    path == f.path || path.canonicalize().is_ok_and(|p| p == f.path)
-                })?;
-                Some((entry.name.clone(), f.reason.clone()))
-            })
-            .collect();
+        let unread = unread(&added.failed, benchmark);
         sets::leave_out(benchmark, &unread, strict, context)?;
         if references.is_none() {
             let (read, unread) = read(&engine, benchmark, context);
@@ -146,6 +138,21 @@ pub fn marks<'n>(
         library = engine.library;
     }
     Ok(Some((library, reports)))
+}
+
+/// The items whose files could not be taken in, by name and reason.
+fn unread(failed: &[library::Failure], benchmark: &Benchmark) -> Vec<(String, String)> {
+    let reasons: HashMap<&Path, &str> = failed.iter().map(|f| (f.path.as_path(), f.reason.as_str())).collect();
+    if reasons.is_empty() {
+        return Vec::new();
+    }
+    let reason = |path: &Path| reasons.get(path).map(|r| (*r).to_owned());
+    let of = |g: &domain::GalleryEntry| {
+        let path = benchmark.path_of(g);
+        let found = reason(&path).or_else(|| reason(&path.canonicalize().ok()?))?;
+        Some((g.name.clone(), found))
+    };
+    benchmark.gallery.iter().filter_map(of).collect()
 }
 
 /// Reads every reference once, on all cores; those that cannot be read by name and reason.
@@ -169,7 +176,7 @@ struct Imported<'t> {
 }
 
 impl<'t> Imported<'t> {
-    fn read(gallery: &std::path::Path, typed: &'t cli::Eval) -> Result<Self, Failure> {
+    fn read(gallery: &Path, typed: &'t cli::Eval) -> Result<Self, Failure> {
         let scaled = |v: Vectors| if typed.normalise { v.normalised() } else { v };
         let questions = typed.queries.as_deref().unwrap_or(gallery);
         let questions = Vectors::read(questions).map(scaled)?;
@@ -193,7 +200,7 @@ impl<'t> Imported<'t> {
                 Some(gallery) => gallery,
                 None => {
                     let names: Vec<String> = exam.gallery.iter().map(|g| g.name.clone()).collect();
-                    let folder = self.typed.embeddings.as_deref().unwrap_or(std::path::Path::new("."));
+                    let folder = self.typed.embeddings.as_deref().unwrap_or(Path::new("."));
                     let read = Vectors::read_folder(folder, &names)?.0;
                     of_folder = if self.typed.normalise { read.normalised() } else { read };
                     &of_folder
@@ -214,8 +221,15 @@ impl<'t> Imported<'t> {
             let mut marker = exam.marker()?;
             let mut progress = Progress::new("asking", "questions", exam.queries.len() as u64, context.quiet);
             let mut tell = |done: usize, _: usize| progress.set(done as u64);
-            let mut each = |q: &domain::Triplet, scores: &[f32]| Ok(marker.add_scores(&q.id, scores)?);
-            exam::ask_imported(&library, &items, &exam, gallery, &self.questions, &mut each, &mut tell)?;
+            exam::ask_imported(
+                &library,
+                &items,
+                &exam,
+                gallery,
+                &self.questions,
+                &mut |q, scores| Ok(marker.add_scores(&q.id, scores)?),
+                &mut tell,
+            )?;
             drop(progress);
             if interrupt::requested() {
                 return Ok(None);

@@ -19,7 +19,10 @@ pub fn chosen(typed: &cli::Eval, context: &Context) -> Result<Vec<Benchmark>, Fa
     let mut exams = Vec::new();
     if let Some(file) = &typed.mine {
         let unpacked = typed.cache.clone().unwrap_or_else(|| file.with_extension("unpacked"));
-        let opened = mine::open(file, &unpacked, &protocol.unwrap_or_default())?;
+        let file = file
+            .canonicalize()
+            .map_err(|e| Failure::new(Exit::Missing, format!("cannot read the questions {}: {e}", shown(file))))?;
+        let opened = mine::open(&file, &unpacked, &protocol.unwrap_or_default())?;
         say_notes(&opened.notes, context);
         exams.extend(opened.exams);
     } else if let Some(folder) = &typed.set {
