@@ -51,7 +51,7 @@ fn every_set_is_marked_as_the_script_marks_it() {
                     None => continue,
                 };
                 let marks = all[list].as_array().unwrap();
-                let mark = marks.iter().find(|m| m["k"].to_string() == k).unwrap()["value"].as_f64().unwrap();
+                let mark = marks.iter().find(|m| m["k"].as_u64() == k.parse().ok()).unwrap()["value"].as_f64().unwrap();
                 assert!((mark - value.as_f64().unwrap()).abs() < 1e-9, "{exam} {name}");
                 numbers += 1;
             }
