@@ -40,7 +40,8 @@ pub enum Command {
     Verify(Verify),
     Remove(Remove),
     Scenes(Scenes),
-    Eval(Eval),
+    Eval(Box<Eval>),
+    Reproduce(Reproduce),
     Data(Data),
     Train(Train),
     Doctor(Doctor),
@@ -205,18 +206,23 @@ pub struct Scenes {
 }
 
 /// Mark methods on a set of questions
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(before_help = "Examples:
   likebut eval world                                        all methods, on drawn scenes
   likebut eval --bench fashioniq --root ~/fashionIQ         a published set, as its authors lay it out
   likebut eval --bench fashioniq --root ~/fashionIQ --protocol hud-fashioniq --method imagine,sum
   likebut eval --mine my-triplets.csv                       your own questions
   likebut eval --bench cirr --root ~/cirr --embeddings gallery.npy --queries questions.npy
+  likebut eval world --compare imagine,sum --report marks.html
+  likebut eval --bench cirr:test --root ~/cirr --method imagine --submit answers
+  likebut eval --check-submission answers/imagine/cirr_recall.json --bench cirr:test --root ~/cirr
+  likebut eval --run my.trec --qrels judgements.txt         answers that were made elsewhere
+  likebut eval world --card marks.json                      for likebut reproduce marks.json
 
 What is missing is left out, named, and said with what it can do to the marks; --strict refuses.")]
 pub struct Eval {
     /// A folder with gallery.SPLIT.jsonl and triplets.SPLIT.jsonl
-    #[arg(value_name = "FOLDER", required_unless_present_any = ["bench", "mine"])]
+    #[arg(value_name = "FOLDER", required_unless_present_any = ["bench", "mine", "check_submission", "qrels"])]
     pub set: Option<PathBuf>,
     /// Published sets, separated by commas; SET:SPLIT for one part (likebut data check names them)
     #[arg(long, value_name = "SETS", value_delimiter = ',', requires = "root", conflicts_with_all = ["set", "mine"])]
@@ -251,9 +257,47 @@ pub struct Eval {
     /// Refuse a set of which anything is missing
     #[arg(long)]
     pub strict: bool,
-    /// Also write the marks as Markdown, with all that is needed to run them again
+    /// Two methods: is the difference more than luck?
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub compare: Vec<String>,
+    /// Also write the marks, with published ones beside them: .html, .md, .csv, .json or .tex
     #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Also write a card that `likebut reproduce` runs again
+    #[arg(long, value_name = "FILE")]
+    pub card: Option<PathBuf>,
+    /// Write each method's answers as the set's server wants them (cirr:test, circo:test)
+    #[arg(long, value_name = "FOLDER")]
+    pub submit: Option<PathBuf>,
+    /// Say whether a file keeps the server's rules; nothing is marked
+    #[arg(long, value_name = "FILE")]
+    pub check_submission: Option<PathBuf>,
+    /// Write each method's answers as TREC runs, with the judgements
+    #[arg(long, value_name = "FOLDER")]
+    pub runs: Option<PathBuf>,
+    /// Mark answers that were made elsewhere: a TREC run, or {question: {item: score}} as JSON
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["methods", "embeddings", "submit"])]
+    pub run: Vec<PathBuf>,
+    /// Mark them by these judgements instead of a set's: TREC qrels, or JSON
+    #[arg(long, value_name = "FILE", requires = "run", conflicts_with_all = ["set", "bench", "mine"])]
+    pub qrels: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Run a result card again and name every digest that differs
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut eval world --card marks.json      make a card
+  likebut reproduce marks.json              the same marks here? if not, what differs?")]
+pub struct Reproduce {
+    /// The card
+    #[arg(value_name = "FILE")]
+    pub card: PathBuf,
+    /// Where the set lies here, if not where the card says
+    #[arg(long, value_name = "FOLDER")]
+    pub root: Option<PathBuf>,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,

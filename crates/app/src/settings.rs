@@ -46,7 +46,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "",
         sentence: "The model, a folder that training wrote; the one inside the program if unset",
-        commands: &["add", "find", "demo", "eval", "doctor"],
+        commands: &["add", "find", "demo", "eval", "reproduce", "doctor"],
         check: not_empty,
     },
     Setting {
@@ -64,7 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "cpu",
         sentence: "What computes: cpu, or gpu where the program was built with it",
-        commands: &["add", "find", "demo", "eval", "doctor"],
+        commands: &["add", "find", "demo", "eval", "reproduce", "doctor"],
         check: |text| one_of(text, &["cpu", "gpu"]),
     },
     Setting {
@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         short: Some('j'),
         default: "0",
         sentence: "How many threads work, up to 256; 0 is one per core",
-        commands: &["add", "find", "demo", "eval", "scenes", "train"],
+        commands: &["add", "find", "demo", "eval", "reproduce", "scenes", "train"],
         check: |text| whole(text, 0, 256),
     },
     Setting {

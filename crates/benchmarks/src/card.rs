@@ -56,8 +56,8 @@ pub struct Ask {
     pub queries: Option<String>,
     /// Whether those were scaled to length one.
     pub normalise: bool,
-    /// A run that was made elsewhere.
-    pub run: Option<String>,
+    /// Runs that were made elsewhere.
+    pub run: Vec<String>,
     /// Judgements that it was marked against.
     pub qrels: Option<String>,
 }
@@ -120,7 +120,7 @@ impl Card {
     }
 
     /// Adds an exam's reports.
-    pub fn add(&mut self, exam: &Benchmark, media: Option<Digest>, reports: &[(&str, Report)]) {
+    pub fn add(&mut self, exam: &Benchmark, media: Option<Digest>, reports: &[(String, Report)]) {
         let marks = |report: &Report| CardMarks {
             ranks: report.ranks_digest(),
             marks: report
@@ -138,7 +138,7 @@ impl Card {
             rules: exam.protocol.digest(),
             media,
             left_out: exam.left_out.clone(),
-            methods: reports.iter().map(|(name, report)| ((*name).to_owned(), marks(report))).collect(),
+            methods: reports.iter().map(|(name, report)| (name.clone(), marks(report))).collect(),
         });
     }
 

@@ -50,7 +50,9 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     let model = models::open(&context.settings)?;
     let names: Vec<&str> = METHODS.iter().map(|m| m.name).rev().collect();
     let library = Library::open_or_create(&folder)?;
-    let Some((library, reports)) = eval::marks(&names, &model, library, &mut benchmark, true, context)? else {
+    let Some((library, reports)) =
+        eval::marks(&names, &model, library, &mut benchmark, true, &mut eval::Keep::nothing(), context)?
+    else {
         context.say(format!("stopped; to go on: likebut demo --out {}", shown(&out)));
         return Ok(Exit::Interrupted);
     };

@@ -52,6 +52,7 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Find(typed) => find::run(&typed, context),
         Command::Scenes(typed) => scenes::run(&typed, context),
         Command::Eval(typed) => eval::run(&typed, context),
+        Command::Reproduce(typed) => eval::reproduce(&typed, context),
         Command::Data(typed) => data::run(&typed.action, context),
         Command::Train(typed) => train::run(&typed, context),
         Command::Status(typed) => status::run(&typed, context),

@@ -12,7 +12,7 @@ mod cirr;
 
 use std::path::Path;
 
-use serde_json::value::RawValue;
+use serde_json::Value;
 
 use crate::foreign::{Object, from_json, read_text};
 use crate::{Benchmark, Error, Result, Run};
@@ -90,7 +90,7 @@ pub fn check(path: &Path, exam: Option<&Benchmark>) -> Result<Checked> {
 }
 
 fn check_text(path: &Path, text: &str, exam: Option<&Benchmark>) -> Result<Checked> {
-    let Object(pairs) = from_json::<Object<Box<RawValue>>>(path, text)?;
+    let Object(pairs) = from_json::<Object<Value>>(path, text)?;
     let mut sheet = Sheet { exam, pairs, faults: Vec::new(), more: 0, unchecked: Vec::new() };
     let of_cirr = sheet.pairs.iter().any(|(key, _)| matches!(key.as_str(), "version" | "metric"));
     let kind = if of_cirr { cirr::check(&mut sheet, text.len()) } else { circo::check(&mut sheet) };
@@ -108,7 +108,7 @@ fn check_text(path: &Path, text: &str, exam: Option<&Benchmark>) -> Result<Check
 /// A file under examination.
 struct Sheet<'a> {
     exam: Option<&'a Benchmark>,
-    pairs: Vec<(String, Box<RawValue>)>,
+    pairs: Vec<(String, Value)>,
     faults: Vec<String>,
     more: usize,
     unchecked: Vec<&'static str>,
@@ -123,7 +123,7 @@ impl Sheet<'_> {
     }
 
     /// Takes a key that is no question out, with its value.
-    fn take(&mut self, key: &str) -> Option<Box<RawValue>> {
+    fn take(&mut self, key: &str) -> Option<Value> {
         let at = self.pairs.iter().position(|(k, _)| k == key)?;
         Some(self.pairs.remove(at).1)
     }
@@ -153,7 +153,7 @@ impl Sheet<'_> {
     ) -> Vec<(String, Vec<T>)> {
         let mut out = Vec::new();
         for (key, value) in std::mem::take(&mut self.pairs) {
-            match serde_json::from_str::<Vec<T>>(value.get()) {
+            match serde_json::from_value::<Vec<T>>(value.clone()) {
                 Ok(list) => {
                     if list.len() != count {
                         self.fault(format!("question {key} has {} answers, not {count}", list.len()));
@@ -165,7 +165,7 @@ impl Sheet<'_> {
                     out.push((key.clone(), list));
                 }
                 Err(_) => {
-                    let start: String = value.get().chars().take(40).collect();
+                    let start: String = value.to_string().chars().take(40).collect();
                     self.fault(format!("question {key} is {start}, not a list of {what}"));
                 }
             }

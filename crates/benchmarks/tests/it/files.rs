@@ -305,7 +305,7 @@ fn a_card_survives_and_names_every_digest_that_differs() {
         let model = CardModel { name: "toy".into(), weights: domain::Digest::of(weights) };
         let ask = Ask { set: Some("world".into()), methods: vec!["sum".into()], ..Ask::default() };
         let mut card = Card::new("likebut 0".into(), "here".into(), ask, Some(model));
-        card.add(exam, Some(domain::Digest::of(b"media")), &[("sum", report)]);
+        card.add(exam, Some(domain::Digest::of(b"media")), &[("sum".to_owned(), report)]);
         card
     };
     let card = make(3, b"w", &exam);

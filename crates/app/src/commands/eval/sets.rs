@@ -13,8 +13,9 @@ use crate::commands::Context;
 use crate::exit::{Exit, Failure, nearest};
 use crate::paths::shown;
 
-/// The exams that were typed, whole: what is missing is looked for later.
-pub fn chosen(typed: &cli::Eval, context: &Context) -> Result<Vec<Benchmark>, Failure> {
+/// The exams that were typed, whole: what is missing is looked for later. Those whose right answers a
+/// server keeps are refused unless their answers are to be handed in.
+pub fn chosen(typed: &cli::Eval, handed_in: bool, context: &Context) -> Result<Vec<Benchmark>, Failure> {
     let protocol = typed.protocol.as_deref().map(rules).transpose()?;
     let mut exams = Vec::new();
     if let Some(file) = &typed.mine {
@@ -45,11 +46,12 @@ pub fn chosen(typed: &cli::Eval, context: &Context) -> Result<Vec<Benchmark>, Fa
     }
     for exam in &mut exams {
         exam.protocol = exam.protocol.clone().within(exam.gallery.len());
-        if exam.hidden {
+        if exam.hidden && !handed_in {
             return Err(Failure::new(
                 Exit::Missing,
                 format!("{}: a server keeps its right answers; nothing can be marked here", exam.name),
-            ));
+            )
+            .hint("to write what the server marks: --submit FOLDER"));
         }
     }
     Ok(exams)
