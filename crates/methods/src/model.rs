@@ -11,7 +11,8 @@ use domain::{Digest, Embedding, Sampling, Space};
 use media::Frame;
 use nets::blip2::{Blip2, Sight};
 use nets::view::View;
-use nets::weights::{Tensors, WeightsError, floats};
+use nets::published::Published;
+use nets::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
 use nets::words::{Reading, Tokenizer, WordsError};
 use nets::{Backbone, Config, Device, FamilyError, Frames, layers};
 use std::collections::HashMap;
@@ -22,6 +23,9 @@ use std::path::{Path, PathBuf};
 pub const FORMAT: u32 = 1;
 /// Files larger than this are no model that this program knows; refused before they are read.
 const MAX_BYTES: u64 = 16 << 30;
+
+/// Frames of a clip that a published model sees; their features are averaged.
+const PUBLISHED_FRAMES: usize = 8;
 
 /// A model that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -217,6 +221,36 @@ impl Model {
         let head = imagine.map(|c| Imagine::new(&c, manifest.backbone.embed(), device));
         let backbone = Backbone::new(&manifest.backbone, device);
         Ok(Self { manifest, backbone, imagine: head, words, device: device.clone(), pieces })
+    }
+
+    /// A published model as it lies in somebody's folder: what its files say ([`Published::read`]), its
+    /// weights, and their digest, which spaces carry. Also what became of each of its tensors.
+    pub fn published(
+        name: &str,
+        about: &str,
+        published: Published,
+        weights: &Checkpoint,
+        digest: Digest,
+        device: &Device,
+    ) -> Result<(Self, Loaded), ModelError> {
+        let Published { config, reading, pieces, view } = published;
+        let manifest = Manifest {
+            format: FORMAT,
+            name: name.into(),
+            about: about.into(),
+            drawn_only: false,
+            view,
+            sampling: Sampling::Uniform(PUBLISHED_FRAMES),
+            imagine: None,
+            weights: digest,
+            made: serde_json::Value::Null,
+            words: Some(reading),
+            backbone: config,
+        };
+        manifest.check()?;
+        let words = manifest.tokenizer(&pieces)?;
+        let (backbone, report) = Backbone::read(&manifest.backbone, weights, device)?;
+        Ok((Self { manifest, backbone, imagine: None, words, device: device.clone(), pieces }, report))
     }
 
     /// From a folder.

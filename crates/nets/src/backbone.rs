@@ -7,7 +7,7 @@ use crate::blip2::{self, Blip2};
 use crate::clip::{self, Clip};
 use crate::layers::normalise;
 use crate::siglip::{self, Siglip};
-use crate::weights::{Tensors, WeightsError, floats};
+use crate::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
 use crate::words::{Cleaning, Reading, Words};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -264,6 +264,21 @@ impl Backbone {
             Config::Clip(c) => Clip::new(c, device).into(),
             Config::Siglip(c) => Siglip::new(c, device).into(),
         }
+    }
+
+    /// A network of these sizes with somebody's weights, and what became of each of their tensors.
+    pub fn read(c: &Config, from: &Checkpoint, device: &Device) -> Result<(Self, Loaded), WeightsError> {
+        Ok(match c {
+            Config::Blip2(_) => return Err(WeightsError::Refused("published BLIP-2s are not read yet".into())),
+            Config::Clip(c) => {
+                let (net, report) = clip::import::load(c, from, device)?;
+                (net.into(), report)
+            }
+            Config::Siglip(c) => {
+                let (net, report) = siglip::import::load(c, from, device)?;
+                (net.into(), report)
+            }
+        })
     }
 
     /// The family.

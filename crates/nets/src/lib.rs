@@ -9,6 +9,7 @@ pub mod blip2;
 pub mod clip;
 mod device;
 pub mod layers;
+pub mod published;
 pub mod siglip;
 pub mod view;
 pub mod weights;

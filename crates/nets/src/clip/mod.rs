@@ -14,6 +14,7 @@
 //! features lies near the picture that both together describe.
 
 mod config;
+pub mod import;
 pub mod names;
 mod text;
 mod vision;
@@ -54,5 +55,7 @@ fn project(x: Tensor<2>, w: Tensor<2>) -> Tensor<2> {
     layers::linear(x, w, zeros)
 }
 
+#[cfg(test)]
+pub(crate) mod golden;
 #[cfg(test)]
 mod tests;

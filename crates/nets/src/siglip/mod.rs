@@ -15,6 +15,7 @@
 //! another network.
 
 mod config;
+pub mod import;
 
 pub use config::{Config, PRESETS};
 
@@ -180,3 +181,6 @@ impl Text {
         self.head.forward(x.slice([0..b, t - 1..t, 0..d]).reshape([b, d]))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -12,6 +12,9 @@
 
 use super::WordsError;
 use ahash::AHashMap;
+use flate2::read::GzDecoder;
+use std::collections::HashMap;
+use std::io::Read;
 use tokenizers::models::bpe::BPE;
 use tokenizers::normalizers::{Lowercase, NFC, NormalizerWrapper, Replace, replace::ReplacePattern};
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -21,6 +24,10 @@ use tokenizers::{SplitDelimiterBehavior, Tokenizer, normalizers};
 
 /// Merges that CLIP reads; files that list more are cut here.
 pub const MERGES: usize = 49_152 - 2 * 256 - 2;
+/// How such a file begins.
+const VERSION: &str = "#version: 0.2";
+/// OpenAI's list has 3 MB.
+const MAX_UNPACKED: u64 = 64 << 20;
 const START: &str = "<|startoftext|>";
 const END: &str = "<|endoftext|>";
 /// Contractions, words, single digits, runs of anything else that is not space.
@@ -32,7 +39,7 @@ const PARTS: &str = r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+"
 pub enum Cleaning {
     /// As transformers' tokenizer: composed accents, runs of space to one, lower case.
     Transformers,
-    /// As OpenAI's and OpenCLIP's `SimpleTokenizer`: [`cleaned`].
+    /// As OpenAI's and OpenCLIP's `SimpleTokenizer`: [`cleaned`](super::cleaned).
     OpenClip,
 }
 
@@ -91,28 +98,58 @@ pub fn build(merges: &str, cleaning: Cleaning) -> Result<(Tokenizer, u32, Option
     Ok((tokenizer, end, Some((start, end))))
 }
 
-/// The merges that a vocabulary in two files or in a `tokenizer.json` lists, as `merges.txt` has
-/// them; an error where the ids do not follow from them, because then `merges.txt` alone would not
-/// say what the network was trained with.
-pub fn merges_from_vocabulary(
-    vocab: &std::collections::HashMap<String, u32>,
-    merges: &[(String, String)],
-) -> Result<String, WordsError> {
+/// A list of merges from a file as it lies: a Hugging Face folder's `merges.txt`, or OpenAI's
+/// `bpe_simple_vocab_16e6.txt`, packed or not; as [`Reading::file`](super::Reading::file) keeps it.
+pub fn merges_from_bytes(file: &[u8]) -> Result<String, WordsError> {
+    let wrong = |why: String| WordsError::File { file: "the list of merges", why };
+    let mut text = Vec::new();
+    if file.starts_with(&[0x1f, 0x8b]) {
+        let unpacked = GzDecoder::new(file).take(MAX_UNPACKED + 1).read_to_end(&mut text);
+        if unpacked.map_err(|e| wrong(e.to_string()))? as u64 > MAX_UNPACKED {
+            return Err(wrong(format!("unpacked it has more than {MAX_UNPACKED} bytes")));
+        }
+    } else {
+        text.extend_from_slice(file);
+    }
+    let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8".into()))?;
+    let list = text.lines().enumerate().filter(|(i, l)| !(l.is_empty() || *i == 0 && l.contains("#version")));
+    Ok(format!("{VERSION}\n") + &list.take(MERGES).map(|(_, l)| format!("{l}\n")).collect::<String>())
+}
+
+/// The merges that a CLIP's `tokenizer.json` lists; an error where its ids do not follow from them,
+/// because then the merges alone would not say what the network was trained with.
+pub fn merges_from_tokenizer_json(file: &[u8]) -> Result<String, WordsError> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Pair {
+        Split((String, String)),
+        Joined(String),
+    }
+    #[derive(serde::Deserialize)]
+    struct Model {
+        vocab: HashMap<String, u32>,
+        merges: Vec<Pair>,
+    }
+    #[derive(serde::Deserialize)]
+    struct File {
+        model: Model,
+    }
     let wrong = |why: String| WordsError::File { file: "tokenizer.json", why };
-    let merges = &merges[..merges.len().min(MERGES)];
-    for (id, piece) in pieces(merges).chain([START.into(), END.into()]).enumerate() {
-        match vocab.get(&piece) {
-            Some(found) if *found as usize == id => {}
-            found => {
-                return Err(wrong(format!(
-                    "CLIP numbers the piece {:?} {id}, this vocabulary says {}; it is not CLIP's vocabulary",
-                    short(&piece),
-                    found.map_or("nothing".into(), u32::to_string)
-                )));
-            }
+    let File { model } = serde_json::from_slice(file).map_err(|e| wrong(format!("it is no byte-pair tokenizer: {e}")))?;
+    let pair = |p: Pair| match p {
+        Pair::Split(pair) => Some(pair),
+        Pair::Joined(text) => text.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),
+    };
+    let merges: Option<Vec<_>> = model.merges.into_iter().map(pair).collect();
+    let merges = merges.ok_or_else(|| wrong("a merge is two pieces with a space between".into()))?;
+    for (id, piece) in pieces(&merges).chain([START.into(), END.into()]).enumerate() {
+        let found = model.vocab.get(&piece);
+        if found.is_none_or(|f| *f as usize != id) {
+            let found = found.map_or("nothing".to_owned(), u32::to_string);
+            return Err(wrong(format!("CLIP numbers the piece {:?} {id}, this file says {found}", short(&piece))));
         }
     }
-    Ok("#version: 0.2\n".to_owned() + &merges.iter().map(|(a, b)| format!("{a} {b}\n")).collect::<String>())
+    Ok(format!("{VERSION}\n") + &merges.iter().map(|(a, b)| format!("{a} {b}\n")).collect::<String>())
 }
 
 /// All pieces but the two special ones, in the order of their ids.
@@ -131,10 +168,4 @@ fn pieces(merges: &[(String, String)]) -> impl Iterator<Item = String> {
 
 fn short(text: &str) -> String {
     text.chars().take(40).collect()
-}
-
-/// OpenCLIP's cleaning of a text: space of any kind and length becomes one space, none at the ends,
-/// and lower case.
-pub fn cleaned(text: &str) -> String {
-    text.split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase()
 }

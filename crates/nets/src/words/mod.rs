@@ -14,10 +14,12 @@
 //! punctuation. The references read such text as a command that ends the sentence (transformers
 //! has `split_special_tokens=True` for our way).
 
+mod clean;
 mod clip;
 mod word_piece;
 
-pub use clip::{Cleaning, MERGES, merges_from_vocabulary};
+pub use clean::cleaned;
+pub use clip::{Cleaning, MERGES, merges_from_bytes, merges_from_tokenizer_json};
 pub use word_piece::{SPECIAL, vocab_from_texts};
 
 use burn::tensor::{Device, Int, Tensor};
@@ -236,7 +238,7 @@ impl Tokenizer {
 
     fn plain(&self, text: &str, ends: bool) -> Encoded {
         let cleaned = match self.reading {
-            Reading::Clip { cleaning: Cleaning::OpenClip, .. } => clip::cleaned(text).into(),
+            Reading::Clip { cleaning: Cleaning::OpenClip, .. } => cleaned(text).into(),
             Reading::Json { lowercase: true, .. } => text.to_lowercase().into(),
             _ => std::borrow::Cow::Borrowed(text),
         };
@@ -258,5 +260,7 @@ fn clipped(text: &str) -> (&str, usize) {
     (&text[..end], text.len() - end)
 }
 
+#[cfg(test)]
+mod golden;
 #[cfg(test)]
 mod tests;
