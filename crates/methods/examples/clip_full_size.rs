@@ -41,7 +41,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let began = Instant::now();
     let mut seen = Vec::new();
     for i in 0..count {
-        let frame = media::picture_from_bytes(&std::fs::read(dir.join(format!("pictures/{i:02}.png")))?, &Limits::default())?;
+        let frame =
+            media::picture_from_bytes(&std::fs::read(dir.join(format!("pictures/{i:02}.png")))?, &Limits::default())?;
         seen.extend(model.embed(&[&Seen { frames: vec![model.manifest.view.look(&frame)] }]));
     }
     println!("{:.2} s a picture", began.elapsed().as_secs_f64() / count.max(1) as f64);

@@ -269,7 +269,10 @@ impl Backbone {
     /// A network of these sizes with somebody's weights, and what became of each of their tensors.
     pub fn read(c: &Config, from: &Checkpoint, device: &Device) -> Result<(Self, Loaded), WeightsError> {
         Ok(match c {
-            Config::Blip2(_) => return Err(WeightsError::Refused("published BLIP-2s are not read yet".into())),
+            Config::Blip2(c) => {
+                let (net, report) = blip2::import::load(c, from, device)?;
+                (net.into(), report)
+            }
             Config::Clip(c) => {
                 let (net, report) = clip::import::load(c, from, device)?;
                 (net.into(), report)

@@ -16,7 +16,7 @@
 use crate::backbone::Config;
 use crate::view::{CLIP_MEAN, CLIP_STD, Filter, Fit, View};
 use crate::words::{Cleaning, Reading, WordsError, merges_from_bytes, merges_from_tokenizer_json};
-use crate::{clip, siglip, weights};
+use crate::{blip2, clip, siglip, weights};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -102,7 +102,10 @@ fn hugging_face(dir: &Path, weights: &weights::Checkpoint, path: &Path) -> Resul
             (config.into(), reading, pieces)
         }
         "blip-2" => {
-            return Err(wrong("published BLIP-2s are not read yet".into()));
+            // Its settings say less than its tensors do.
+            let config = Config::from(blip2::import::config_of(weights)?);
+            let pieces = file(&dir.join("vocab.txt"), MAX_PIECES_BYTES)?;
+            (config.clone(), config.reading(), pieces)
         }
         other => return Err(wrong(format!("its model_type is {other:?}; known are clip, siglip and blip-2"))),
     };

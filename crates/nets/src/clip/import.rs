@@ -76,8 +76,8 @@ impl Found {
     /// Where one of our parameters, named by its path, comes from.
     pub fn source(&self, path: &str) -> Option<Source> {
         match self.layout {
-            Layout::OpenClip => self.from_open_clip(path),
-            Layout::HuggingFace => self.from_hugging_face(path),
+            Layout::OpenClip => self.open_clip(path),
+            Layout::HuggingFace => self.hugging_face(path),
         }
     }
 
@@ -85,7 +85,7 @@ impl Found {
         Source::of(format!("{}{name}", self.prefix))
     }
 
-    fn from_open_clip(&self, path: &str) -> Option<Source> {
+    fn open_clip(&self, path: &str) -> Option<Source> {
         let text = self.text;
         let t = |name: &str| Some(self.tensor(name));
         let words = |name: &str| Some(self.tensor(format_args!("{text}{name}")));
@@ -128,7 +128,7 @@ impl Found {
         })
     }
 
-    fn from_hugging_face(&self, path: &str) -> Option<Source> {
+    fn hugging_face(&self, path: &str) -> Option<Source> {
         let t = |name: &str| Some(self.tensor(name));
         match path {
             "vision.patch_embed" => {

@@ -23,7 +23,7 @@ use tokenizers::processors::roberta::RobertaProcessing;
 use tokenizers::{SplitDelimiterBehavior, Tokenizer, normalizers};
 
 /// Merges that CLIP reads; files that list more are cut here.
-pub const MERGES: usize = 49_152 - 2 * 256 - 2;
+pub const MERGES: usize = 49_152 - 256 - 2;
 /// How such a file begins.
 const VERSION: &str = "#version: 0.2";
 /// OpenAI's list has 3 MB.
@@ -135,7 +135,8 @@ pub fn merges_from_tokenizer_json(file: &[u8]) -> Result<String, WordsError> {
         model: Model,
     }
     let wrong = |why: String| WordsError::File { file: "tokenizer.json", why };
-    let File { model } = serde_json::from_slice(file).map_err(|e| wrong(format!("it is no byte-pair tokenizer: {e}")))?;
+    let File { model } =
+        serde_json::from_slice(file).map_err(|e| wrong(format!("it is no byte-pair tokenizer: {e}")))?;
     let pair = |p: Pair| match p {
         Pair::Split(pair) => Some(pair),
         Pair::Joined(text) => text.split_once(' ').map(|(a, b)| (a.to_owned(), b.to_owned())),

@@ -101,8 +101,8 @@ fn ten_thousand_strings_have_the_references_ids() {
     let bert = String::from_utf8(fixture("vocab.txt")).unwrap();
     check(&g, "made-up, bert", &Tokenizer::word_piece(&bert, g.longest).unwrap(), &[]);
 
-    let real = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../../../shared/data/weights/bpe_simple_vocab_16e6.txt.gz");
+    let real =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/weights/bpe_simple_vocab_16e6.txt.gz");
     match std::fs::read(&real) {
         Ok(bytes) => {
             let merges = merges_from_bytes(&bytes).unwrap();
