@@ -44,6 +44,8 @@ pub enum Command {
     Reproduce(Reproduce),
     Data(Data),
     Train(Train),
+    Model(Model),
+    Embed(Embed),
     Doctor(Doctor),
     Config(Config),
     Completions(Completions),
@@ -403,6 +405,263 @@ pub enum Until {
     Imagine,
 }
 
+/// Bring, list and check models
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model list                      what there is, and what is on this disk
+  likebut model pull bge-vl-base          bring one that knows photographs (asks first)
+  likebut add ~/Pictures --model bge-vl-base")]
+pub struct Model {
+    /// What to do with them.
+    #[command(subcommand)]
+    pub action: ModelAction,
+}
+
+/// What can be done with models.
+#[derive(Debug, Subcommand)]
+pub enum ModelAction {
+    List(ModelList),
+    Show(ModelShow),
+    Pull(ModelPull),
+    Import(ModelImport),
+    Convert(ModelConvert),
+    Verify(ModelVerify),
+    Remove(ModelRemove),
+}
+
+/// Say which models there are, and which are on this disk
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model list")]
+pub struct ModelList {
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Say everything about one model
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model show bge-vl-base          a known one, here or not
+  likebut model show runs/toy/model       one that training wrote")]
+pub struct ModelShow {
+    /// Its name, or its folder
+    #[arg(value_name = "NAME_OR_FOLDER", default_value = "")]
+    pub model: String,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Bring a published model to this disk; shows its licence and asks first
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model pull bge-vl-base                    shows licence and size, and asks
+  likebut model pull bge-vl-base --yes              for scripts
+  likebut model pull owner/name --revision v1.0     one that is not in the table
+
+It goes into the cache that all tools of the Hugging Face hub share (HF_HOME, HF_HUB_CACHE), from
+there or from a mirror (HF_ENDPOINT), as you or as nobody (HF_TOKEN), and never with
+HF_HUB_OFFLINE=1. Ctrl-C keeps what came; the same command goes on.")]
+pub struct ModelPull {
+    /// A name from the table, or OWNER/NAME
+    #[arg(value_name = "NAME")]
+    pub model: String,
+    /// A branch, a tag or a commit
+    #[arg(long, value_name = "REVISION")]
+    pub revision: Option<String>,
+    /// Accept the licence that is shown
+    #[arg(short, long)]
+    pub yes: bool,
+    /// Only say what would be fetched
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Give a model that you have a name; its files are linked, not copied
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model import ~/models/my-clip                  a folder from a hub or from training
+  likebut model import blip2_pretrained.pth --name lavis one checkpoint")]
+pub struct ModelImport {
+    /// A folder or a checkpoint
+    #[arg(value_name = "PATH")]
+    pub path: PathBuf,
+    /// What it is to be called; made from the path if not given
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+    /// Copy the files, so that the original may go
+    #[arg(long)]
+    pub copy: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Write weights as safetensors, under the names of another library; no number changes
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model convert blip2_finetune_coco.pth --names transformers --out model.safetensors
+  likebut model convert blip2-itm-vit-g --names lavis --out lavis.safetensors
+  likebut model convert old.ckpt --out new.safetensors      the same names, another kind of file
+
+PyTorch's files are read without running anything that is in them.")]
+pub struct ModelConvert {
+    /// A name, a folder, or a checkpoint
+    #[arg(value_name = "NAME_OR_PATH")]
+    pub model: String,
+    /// Whose names are written; lavis and transformers are for BLIP-2
+    #[arg(long, value_name = "WHOSE", default_value = "same")]
+    pub names: Names,
+    /// The file to write, which ends in .safetensors
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Whose names tensors have.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Names {
+    /// Those that they have
+    Same,
+    /// LAVIS', and so CoVR-2's
+    Lavis,
+    /// Those of Hugging Face's transformers
+    Transformers,
+}
+
+/// Read every byte of models and hold it against what was announced
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model verify                    all that are here
+  likebut model verify bge-vl-base        one")]
+pub struct ModelVerify {
+    /// Names; all that are here if none is given
+    #[arg(value_name = "NAME")]
+    pub models: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Take a model from this disk; files that you imported stay where they are
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model remove --dry-run bge-vl-base      what would go
+  likebut model remove bge-vl-base                it goes, from the shared cache too")]
+pub struct ModelRemove {
+    /// Its name
+    #[arg(value_name = "NAME")]
+    pub model: String,
+    /// Only say what would go
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Delete from the shared cache what another program brought
+    #[arg(long)]
+    pub shared: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Turn files, words and questions into vectors
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut embed photo.jpg clip.mp4 --out vectors.npy
+  likebut embed --text \"a red sofa\" sofa.jpg --json
+  likebut embed --reference sofa.jpg --words \"in blue\" --method sum --out question.safetensors
+
+One row per input, in the order given. What cannot be read is a row of NaN (null in JSON), is listed
+with its reason, and the command ends with code 3.")]
+pub struct Embed {
+    /// What is turned into vectors.
+    #[command(flatten)]
+    pub inputs: Inputs,
+    /// What the wanted ones should not show, for every question
+    #[arg(long, value_name = "WORDS", requires = "reference")]
+    pub not: Option<String>,
+    /// Write a file that ends in .npy or .safetensors
+    #[arg(long, value_name = "FILE", required_unless_present = "json", conflicts_with = "json")]
+    pub out: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// The inputs of `embed`, in the order in which they were typed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inputs(pub Vec<Input>);
+
+/// One input of `embed`.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A picture, a clip, or a part of a clip.
+    File(String),
+    /// Words alone.
+    Text(String),
+    /// A reference and what should be different.
+    Question {
+        /// As `find` takes it.
+        reference: String,
+        /// As `find` takes them.
+        words: String,
+    },
+}
+
+impl Args for Inputs {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        let many = |id: &'static str, value: &'static str, help: &'static str| {
+            Arg::new(id).long(id).value_name(value).help(help).action(ArgAction::Append)
+        };
+        command
+            .arg(
+                Arg::new("files")
+                    .value_name("FILE")
+                    .help("Pictures, clips, or parts of clips (clip.mp4@00:41-00:45)")
+                    .action(ArgAction::Append)
+                    .num_args(0..)
+                    .required_unless_present_any(["text", "reference"]),
+            )
+            .arg(many("text", "WORDS", "Words alone; may be given again"))
+            .arg(many("reference", "FILE", "The reference of a question; may be given again").requires("words"))
+            .arg(many("words", "WORDS", "What should be different, one for each reference").requires("reference"))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl clap::FromArgMatches for Inputs {
+    fn from_arg_matches(matches: &clap::ArgMatches) -> Result<Self, clap::Error> {
+        let of = |id: &str| -> Vec<(usize, String)> {
+            let values = matches.get_many::<String>(id).into_iter().flatten().cloned();
+            matches.indices_of(id).into_iter().flatten().zip(values).collect()
+        };
+        let (references, words) = (of("reference"), of("words"));
+        if references.len() != words.len() {
+            let what = format!("{} --reference and {} --words: each needs the other\n", references.len(), words.len());
+            return Err(clap::Error::raw(clap::error::ErrorKind::WrongNumberOfValues, what));
+        }
+        let mut all: Vec<(usize, Input)> = of("files").into_iter().map(|(i, f)| (i, Input::File(f))).collect();
+        all.extend(of("text").into_iter().map(|(i, t)| (i, Input::Text(t))));
+        let questions = references.into_iter().zip(words);
+        all.extend(questions.map(|((i, reference), (_, words))| (i, Input::Question { reference, words })));
+        all.sort_by_key(|(i, _)| *i);
+        Ok(Self(all.into_iter().map(|(_, input)| input).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &clap::ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
 /// Say what this machine and this installation can do
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
@@ -482,6 +741,8 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
     let names: Vec<String> = command.get_subcommands().map(|c| c.get_name().to_owned()).collect();
     for name in names {
         command = command.mut_subcommand(&name, |sub| {
+            // What is said of a command that has commands of its own is said of those.
+            let nested = sub.has_subcommands();
             let flags = SETTINGS.iter().filter(|s| s.is_read_by(&name)).map(|s| {
                 let help = match s.default {
                     "" => s.sentence.to_owned(),
@@ -492,7 +753,7 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
                     .value_name(s.value)
                     .help(help)
                     .help_heading(if s.commands.is_empty() { "Everywhere" } else { "Settings" })
-                    .global(name == "config" || name == "data")
+                    .global(nested)
                     .action(ArgAction::Set)
                     // A negative number is a bad value, to be refused as such, not another flag.
                     .allow_hyphen_values(s.key == "strength")
@@ -502,7 +763,9 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
                 None => arg,
             });
             let flags: Vec<Arg> = flags.collect();
-            sub.help_template(TEMPLATE).args(flags)
+            let inner: Vec<String> = sub.get_subcommands().map(|c| c.get_name().to_owned()).collect();
+            let sub = sub.help_template(TEMPLATE).args(flags);
+            inner.iter().fold(sub, |sub, name| sub.mut_subcommand(name, |c| c.help_template(TEMPLATE)))
         });
     }
     command
@@ -511,6 +774,7 @@ fn with_settings(mut command: clap::Command) -> clap::Command {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use clap::FromArgMatches as _;
 
     #[test]
     fn the_definition_is_sound() {
@@ -527,5 +791,22 @@ mod tests {
             assert!(examples.is_some() && examples < usage, "{help}");
         }
         assert!(command.render_help().to_string().contains("130  stopped by Ctrl-C"));
+    }
+
+    #[test]
+    fn inputs_keep_the_order_in_which_they_were_typed() {
+        let inputs = |args: &[&str]| {
+            let matches = command().try_get_matches_from([&["likebut", "embed", "--json"], args].concat())?;
+            Inputs::from_arg_matches(matches.subcommand().expect("it was typed").1).map(|i| i.0)
+        };
+        let file = |f: &str| Input::File(f.into());
+        let question = Input::Question { reference: "r.png".into(), words: "in blue".into() };
+        assert_eq!(
+            inputs(&["a.png", "--text", "x", "b.png", "--words", "in blue", "--reference", "r.png", "c.png"]).unwrap(),
+            [file("a.png"), Input::Text("x".into()), file("b.png"), question, file("c.png")]
+        );
+        for bad in [&[][..], &["--reference", "r.png"], &["--reference", "r", "--reference", "s", "--words", "x"]] {
+            assert!(inputs(bad).is_err(), "{bad:?}");
+        }
     }
 }

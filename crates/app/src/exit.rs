@@ -193,6 +193,38 @@ impl From<methods::ModelError> for Failure {
     }
 }
 
+/// Published models: what is not here or not what was announced has its code, and so has a full disk.
+impl From<hub::Error> for Failure {
+    fn from(error: hub::Error) -> Self {
+        use hub::Error::*;
+        let failure = |exit| Self::new(exit, &error);
+        match &error {
+            Offline { .. } => failure(Exit::Missing).hint("unset HF_HUB_OFFLINE to allow it"),
+            Denied { page, .. } => failure(Exit::Missing)
+                .hint(format!("its page: {page}"))
+                .hint("a token is made in the settings of your account there; then: HF_TOKEN=… likebut model pull …"),
+            NotThere { .. } | Corrupt { .. } | Record { .. } => failure(Exit::Missing),
+            Lacks { .. } => failure(Exit::Missing)
+                .hint("another revision may hold them, such as a proposal: --revision refs/pr/N")
+                .hint("if you have the weights in another form: likebut model import PATH"),
+            Full { .. } => failure(Exit::Resources).hint("to keep models on another disk: HF_HOME=/path"),
+            Stopped => failure(Exit::Interrupted),
+            Repo(_) | Revision(_) | ModelName { .. } | Import { .. } => failure(Exit::Usage),
+            Unreachable { .. } => failure(Exit::Failed)
+                .hint("without a network: bring the folder on a disk, then likebut model import FOLDER")
+                .hint("with a mirror: HF_ENDPOINT=https://…"),
+            Io { path, source } => {
+                let inner = Self::from(std::io::Error::from(source.kind()));
+                let exit = if inner.is_quiet() { Exit::Failed } else { inner.exit };
+                Self::new(exit, format!("{}: {source}", path.display()))
+            }
+            TooManyRequests { .. } | Server { .. } | Redirect { .. } | Name { .. } | Cut { .. } => {
+                failure(Exit::Failed)
+            }
+        }
+    }
+}
+
 /// A set of questions that is not here or not in its format; marks that cannot be given.
 impl From<benchmarks::Error> for Failure {
     fn from(error: benchmarks::Error) -> Self {

@@ -13,6 +13,7 @@ mod paint;
 mod paths;
 mod progress;
 mod settings;
+mod shelf;
 mod terminal;
 mod walk;
 
@@ -48,8 +49,12 @@ fn run() -> Result<Exit, Failure> {
     };
     let typed = cli::Cli::from_arg_matches(&matches).map_err(Failure::usage)?;
     let flag = |key: &str| {
-        let (_, sub) = matches.subcommand()?;
-        sub.try_get_one::<String>(key).ok().flatten().cloned()
+        let (command, sub) = matches.subcommand()?;
+        // Another command may call something else by this name, as `likebut model show MODEL` does.
+        settings::SETTINGS.iter().find(|s| s.key == key && s.is_read_by(command))?;
+        // `likebut model list --color never`: what is typed last is closest.
+        let innermost = sub.subcommand().map_or(sub, |(_, inner)| inner);
+        innermost.try_get_one::<String>(key).ok().flatten().cloned()
     };
     let files = settings::files(&std::env::current_dir().unwrap_or_default());
     let settings = settings::Settings::resolve(&settings::Sources { flags: &flag, env: &env, files })?;

@@ -1,4 +1,4 @@
-//! Which model and which method: the one inside the program, or a folder that training wrote.
+//! Which model and which method: the one inside the program, one with a name, or a folder.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,22 +8,40 @@ use methods::{METHODS, Method, Model};
 use search::Engine;
 
 use crate::exit::{Exit, Failure, nearest};
+use crate::paths::shown;
 use crate::settings::Settings;
+use crate::shelf::{Meant, Shelf};
 
 /// The model inside the program: a model folder, file by file.
 const MANIFEST: &[u8] = include_bytes!("../../../models/scenes-toy/manifest.json");
-const WEIGHTS: &[u8] = include_bytes!("../../../models/scenes-toy/model.safetensors");
+/// Its weights, as they lie in its folder.
+pub const WEIGHTS: &[u8] = include_bytes!("../../../models/scenes-toy/model.safetensors");
 const VOCAB: &[u8] = include_bytes!("../../../models/scenes-toy/vocab.txt");
 
 /// The model that the settings ask for.
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
-    let model = match settings.model() {
-        Some(folder) => Model::open(&folder, &device)
-            .map_err(|e| Failure::from(e).hint("leave --model out to use the one inside the program"))?,
-        None => embedded(&device)?,
-    };
-    Ok(Arc::new(model))
+    Ok(Arc::new(load(&Shelf::open().find(settings.model())?, &device)?))
+}
+
+/// A model, from inside the program or from its folder.
+pub fn load(meant: &Meant, device: &nets::Device) -> Result<Model, Failure> {
+    match meant {
+        Meant::Inside => embedded(device),
+        Meant::Here { folder, .. } if is_published(folder) => Err(Failure::new(
+            Exit::Missing,
+            format!("{} holds a model as others publish it, which this version cannot run yet", shown(folder)),
+        )
+        .hint("it runs models that `likebut train` wrote; leave --model out to use the one inside the program")),
+        Meant::Here { folder, .. } => Model::open(folder, device)
+            .map_err(|e| Failure::from(e).hint("leave --model out to use the one inside the program")),
+    }
+}
+
+/// Whether a folder is laid out as others do it: their configuration, and none of ours.
+fn is_published(folder: &Path) -> bool {
+    let has = |name: &str| folder.join(name).exists();
+    folder.is_dir() && !has("manifest.json") && (has("config.json") || has("open_clip_config.json"))
 }
 
 fn embedded(device: &nets::Device) -> Result<Model, Failure> {
@@ -65,7 +83,7 @@ fn other_model(error: search::SearchError, folder: &Path) -> Failure {
     match failure.exit {
         Exit::Library => failure
             .hint(format!("the library is {}", folder.display()))
-            .hint("to keep it, ask with the model that filled it: --model FOLDER")
+            .hint("to keep it, ask with the model that filled it: --model NAME_OR_FOLDER")
             .hint("to begin another beside it: --library FOLDER"),
         _ => failure,
     }

@@ -42,11 +42,11 @@ pub const SETTINGS: &[Setting] = &[
     },
     Setting {
         key: "model",
-        value: "FOLDER",
+        value: "NAME_OR_FOLDER",
         short: None,
         default: "",
-        sentence: "The model, a folder that training wrote; the one inside the program if unset",
-        commands: &["add", "find", "demo", "eval", "reproduce", "doctor"],
+        sentence: "The model: a name that `likebut model list` prints, or a folder; the one inside the program if unset",
+        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "doctor"],
         check: not_empty,
     },
     Setting {
@@ -55,7 +55,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "imagine",
         sentence: "How reference and words become one question: imagine, sum, words or picture",
-        commands: &["add", "find"],
+        commands: &["add", "find", "embed"],
         check: not_empty,
     },
     Setting {
@@ -64,7 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "cpu",
         sentence: "What computes: cpu, or gpu where the program was built with it",
-        commands: &["add", "find", "demo", "eval", "reproduce", "doctor"],
+        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "doctor"],
         check: |text| one_of(text, &["cpu", "gpu"]),
     },
     Setting {
@@ -82,7 +82,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "",
         sentence: "How much to change: 0 is just like the reference, 1 is only the words; the method decides if unset",
-        commands: &["find"],
+        commands: &["find", "embed"],
         check: fraction,
     },
     Setting {
@@ -100,7 +100,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "200000000",
         sentence: "Pictures that declare more pixels than this are refused before they are decoded",
-        commands: &["add", "find"],
+        commands: &["add", "find", "embed"],
         check: |text| whole(text, 1, 1 << 34),
     },
     Setting {
@@ -109,7 +109,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "64",
         sentence: "How many files go through together, from 1 to 1024; fewer need less memory",
-        commands: &["add", "demo"],
+        commands: &["add", "demo", "embed"],
         check: |text| whole(text, 1, 1024),
     },
     Setting {
@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         short: Some('j'),
         default: "0",
         sentence: "How many threads work, up to 256; 0 is one per core",
-        commands: &["add", "find", "demo", "eval", "reproduce", "scenes", "train"],
+        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "scenes", "train"],
         check: |text| whole(text, 0, 256),
     },
     Setting {
@@ -226,9 +226,9 @@ impl Settings {
         }
     }
 
-    /// The model's folder; the one inside the program if `None`.
-    pub fn model(&self) -> Option<PathBuf> {
-        Some(self.text("model")).filter(|folder| !folder.is_empty()).map(PathBuf::from)
+    /// The model's name or folder; empty for the one inside the program.
+    pub fn model(&self) -> &str {
+        self.text("model")
     }
 
     /// The method's name.
@@ -327,7 +327,9 @@ fn read_file(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
         let Some(value) = scalar(value.get_ref()) else {
             return Err(Failure::usage(format!("{origin}: {name} is one value, not a list or a table")));
         };
-        let value = if setting.value == "FOLDER" { folder_in(path, &value) } else { value };
+        // A name stays a name; what has a slash in it is a folder.
+        let is_folder = setting.value == "FOLDER" || (setting.value == "NAME_OR_FOLDER" && value.contains('/'));
+        let value = if is_folder { folder_in(path, &value) } else { value };
         out.push((name.to_owned(), value, origin));
     }
     Ok(out)
@@ -448,6 +450,11 @@ mod tests {
     fn a_folder_in_a_file_is_relative_to_that_file() {
         let (library, _) = resolved("library", &[], &[], &["library = \"films\""]).unwrap();
         assert_eq!(library, "films");
+        let model = |text: &str| resolved("model", &[], &[], &[text]).unwrap().0;
+        assert_eq!(
+            (model("model = 'runs/x'"), model("model = 'bge-vl-base'")),
+            ("runs/x".into(), "bge-vl-base".into())
+        );
         let (typed, _) = resolved("library", &[("library", "films")], &[], &[]).unwrap();
         assert_eq!(typed, "films");
     }

@@ -3,17 +3,13 @@
 //! A secret goes only to the host that it was given for. A redirect is followed by us, not by the
 //! client underneath, because that is where secrets leak and where encryption is lost.
 
-use std::io::Read;
-use std::sync::{Arc, OnceLock};
+use std::io::Read as _;
 use std::time::Duration;
 
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-
 use crate::error::Error;
-use crate::place::{Place, Token};
+use crate::place::{Place, Proxies, Token};
+use crate::wire::{self, Fault, Headers, Question, Reply};
 
-/// A connection that is silent for this long is dead.
-const SILENCE: Duration = Duration::from_secs(30);
 /// Answers to questions are small; the hub's listing of a large repository is some hundred kilobytes.
 const MAX_ANSWER: u64 = 8 << 20;
 /// More redirects than this are a circle.
@@ -25,10 +21,9 @@ const MAX_WAIT_SECS: u64 = 120;
 
 /// Someone who asks.
 pub(crate) struct Client {
-    /// The clients underneath, in the clear and encrypted, each made when first needed.
-    agents: [OnceLock<ureq::Agent>; 2],
     endpoint: Address,
     token: Option<Token>,
+    proxies: Proxies,
     /// The first pause after a failure; it doubles. Tests shorten it.
     pub(crate) pause: Duration,
 }
@@ -36,9 +31,9 @@ pub(crate) struct Client {
 /// What came back, as the first host said it; the body comes from wherever it sent us.
 pub(crate) struct Answer {
     /// Headers of the first answer: the hub's own, not those of the store behind it.
-    pub(crate) headers: ureq::http::HeaderMap,
-    /// Status and headers of the last answer.
-    pub(crate) last: ureq::http::Response<ureq::Body>,
+    pub(crate) headers: Headers,
+    /// The last answer, with the contents.
+    pub(crate) last: Reply,
     /// Whether the first answer was a redirect.
     pub(crate) was_sent_on: bool,
 }
@@ -46,7 +41,7 @@ pub(crate) struct Answer {
 impl Answer {
     /// A header of the first answer.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
-        self.headers.get(name)?.to_str().ok()
+        self.headers.get(name)
     }
 }
 
@@ -67,7 +62,7 @@ impl Client {
         })?;
         // In the clear a secret goes to this machine only.
         let token = place.token.clone().filter(|_| endpoint.https || endpoint.is_here());
-        Ok(Self { agents: Default::default(), endpoint, token, pause: Duration::from_secs(1) })
+        Ok(Self { endpoint, token, proxies: place.proxies.clone(), pause: Duration::from_secs(1) })
     }
 
     /// A small answer, whole.
@@ -75,7 +70,7 @@ impl Client {
         let mut answer = self.get(path, None, what, patience)?;
         let host = self.endpoint.host.clone();
         let mut out = Vec::new();
-        let read = answer.last.body_mut().as_reader().take(MAX_ANSWER + 1).read_to_end(&mut out);
+        let read = answer.last.body.by_ref().take(MAX_ANSWER + 1).read_to_end(&mut out);
         read.map_err(|e| Error::Unreachable { host: host.clone(), why: e.to_string() })?;
         if out.len() as u64 > MAX_ANSWER {
             let got = format!("more than {MAX_ANSWER} bytes");
@@ -118,23 +113,27 @@ impl Client {
     /// One try. An error comes with whether it may pass.
     fn once(&self, path: &str, from: Option<u64>, what: &str) -> Result<Answer, (Error, bool)> {
         let mut address = self.endpoint.at(path);
-        let mut first: Option<ureq::http::HeaderMap> = None;
+        let mut first: Option<Headers> = None;
         for _ in 0..MAX_REDIRECTS {
-            let mut request = self.agent(&address)?.get(address.to_string());
+            let mut headers = Vec::new();
             if let Some(token) = self.token.as_ref().filter(|_| address.same_origin(&self.endpoint)) {
-                request = request.header("authorization", format!("Bearer {}", token.0));
+                headers.push(("Authorization", format!("Bearer {}", token.0)));
             }
             if let Some(from) = from.filter(|f| *f > 0) {
-                request = request.header("range", format!("bytes={from}-"));
+                headers.push(("Range", format!("bytes={from}-")));
             }
             let host = address.host.clone();
-            let response = request.call().map_err(|e| unreachable(&host, &e))?;
-            let status = response.status().as_u16();
-            let header = |name: &str| response.headers().get(name).and_then(|v| v.to_str().ok()).map(str::to_owned);
+            // A proxy is for the world, not for this machine.
+            let proxy = if address.is_here() { None } else { self.proxies.of(address.https, address.name()) };
+            let question =
+                Question { https: address.https, host: &host, path: &address.path, headers: &headers, proxy };
+            let response = wire::ask(&question).map_err(|e| unreachable(&host, &e))?;
+            let status = response.status;
+            let header = |name: &str| response.headers.get(name).map(str::to_owned);
             match status {
                 200 | 206 => {
                     let was_sent_on = first.is_some();
-                    let headers = first.unwrap_or_else(|| response.headers().clone());
+                    let headers = first.unwrap_or_else(|| response.headers.clone());
                     return Ok(Answer { headers, last: response, was_sent_on });
                 }
                 301 | 302 | 303 | 307 | 308 => {
@@ -142,7 +141,7 @@ impl Client {
                     address = address.sent_to(&to).map_err(|why| {
                         (Error::Redirect { host: host.clone(), to: to.chars().take(200).collect(), why }, false)
                     })?;
-                    first.get_or_insert_with(|| response.headers().clone());
+                    first.get_or_insert_with(|| response.headers.clone());
                 }
                 401 | 403 => return Err((self.denied(status, what, &header, first.is_some()), false)),
                 404 => {
@@ -183,67 +182,15 @@ impl Client {
         let page = self.endpoint.at(&format!("/{repo}")).to_string();
         Error::Denied { repo, why, page }
     }
-
-    /// The client underneath; until it is asked for nothing of the network is touched.
-    fn agent(&self, address: &Address) -> Result<&ureq::Agent, (Error, bool)> {
-        let slot = &self.agents[usize::from(address.https)];
-        if let Some(agent) = slot.get() {
-            return Ok(agent);
-        }
-        let mut config = ureq::Agent::config_builder()
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .max_redirects_will_error(false)
-            .user_agent(concat!("likebut/", env!("CARGO_PKG_VERSION")))
-            .accept_encoding("identity")
-            .max_response_header_size(64 << 10)
-            .timeout_connect(Some(SILENCE))
-            .timeout_recv_response(Some(SILENCE))
-            .timeout_per_read(Some(SILENCE))
-            .timeout_per_write(Some(SILENCE));
-        if self.endpoint.is_here() {
-            // A proxy is for the world, not for this machine.
-            config = config.proxy(None);
-        }
-        if address.https {
-            config = config.tls_config(tls().map_err(|e| (e, false))?);
-        }
-        Ok(slot.get_or_init(|| ureq::Agent::new_with_config(config.build())))
-    }
-}
-
-/// Encryption, trusting whom this system trusts.
-fn tls() -> Result<TlsConfig, Error> {
-    let found = rustls_native_certs::load_native_certs();
-    let roots: Vec<Certificate<'static>> =
-        found.certs.iter().map(|der| Certificate::from_der(der.as_ref()).to_owned()).collect();
-    if roots.is_empty() {
-        let why = found.errors.first().map(|e| format!(" ({e})")).unwrap_or_default();
-        return Err(Error::Unreachable {
-            host: "any encrypted host".into(),
-            why: format!(
-                "this system has no certificates to trust{why}; install its ca-certificates, or name them in SSL_CERT_FILE"
-            ),
-        });
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    Ok(TlsConfig::builder()
-        .root_certs(RootCerts::Specific(Arc::new(roots)))
-        .unversioned_rustls_crypto_provider(provider)
-        .build())
 }
 
 fn server(host: &str, what: &str, got: &str) -> Error {
     Error::Server { host: host.to_owned(), what: what.to_owned(), got: got.to_owned() }
 }
 
-fn unreachable(host: &str, error: &ureq::Error) -> (Error, bool) {
-    let may_pass = match error {
-        ureq::Error::Io(e) => e.kind() != std::io::ErrorKind::ConnectionRefused,
-        ureq::Error::Timeout(_) | ureq::Error::ConnectionFailed => true,
-        _ => false,
-    };
-    (Error::Unreachable { host: host.to_owned(), why: error.to_string() }, may_pass)
+fn unreachable(host: &str, fault: &Fault) -> (Error, bool) {
+    let error = Error::Unreachable { host: host.to_owned(), why: fault.to_string() };
+    (error, matches!(fault, Fault::Passing(_)))
 }
 
 /// Waits, looking up now and then.
@@ -313,9 +260,16 @@ impl Address {
         (self.https, &self.host) == (other.https, &other.host)
     }
 
+    /// The host without its port.
+    fn name(&self) -> &str {
+        match self.host.rsplit_once(':') {
+            Some((name, port)) if !port.ends_with(']') => name,
+            _ => &self.host,
+        }
+    }
+
     fn is_here(&self) -> bool {
-        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, _)| name);
-        name == "localhost" || name == "[::1]" || name == "127.0.0.1"
+        matches!(self.name(), "localhost" | "[::1]" | "127.0.0.1")
     }
 }
 
@@ -362,6 +316,7 @@ mod tests {
                 endpoint: endpoint.into(),
                 token: Some(Token("hf_x".into())),
                 offline: false,
+                proxies: Proxies::default(),
             };
             Client::new(&place).ok().map(|c| c.token.is_some())
         };

@@ -32,13 +32,14 @@ mod place;
 mod pull;
 mod store;
 mod verify;
+mod wire;
 
 pub use cache::Cache;
 pub use digest::Digest;
 pub use error::Error;
 pub use known::{Family, KNOWN, Known, known};
 pub use name::{Repo, check_model};
-pub use place::{ENDPOINT, Place, Token};
+pub use place::{ENDPOINT, Place, Proxies, Token};
 pub use pull::{Event, Hub, Plan, Planned, Source};
 pub use store::{Imported, Origin, Record, Recorded, Store};
 pub use verify::{Verified, verify_snapshot};

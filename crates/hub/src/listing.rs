@@ -164,17 +164,18 @@ fn companions(family: Family) -> &'static [&'static str] {
 /// The names to fetch out of all names, or what is missing.
 pub(crate) fn choose(names: &[&str], family: Family) -> Result<Vec<String>, String> {
     let has = |name: &str| names.contains(&name);
-    let mut out: Vec<String> = companions(family).iter().filter(|n| has(n)).map(|n| (*n).to_owned()).collect();
-    if !["config.json", "open_clip_config.json", "manifest.json"].iter().any(|n| has(n)) {
-        return Err("config.json".into());
-    }
     let one = |name: &str| has(name).then(|| vec![name.to_owned()]);
     let plain = || one("model.safetensors").or_else(|| shards(names));
     let open = || one("open_clip_model.safetensors").or_else(|| one("open_clip_pytorch_model.safetensors"));
-    let weights = match family {
-        Family::OpenClip => open().or_else(plain),
-        _ => plain().or_else(open),
-    };
+    let is_open = family == Family::OpenClip && has("open_clip_config.json") && open().is_some();
+    let weights = if is_open { open() } else { plain().or_else(open) };
+    // Beside OpenCLIP's own, these describe the picture half to another library.
+    let others = |name: &&&str| is_open && matches!(**name, "config.json" | "preprocessor_config.json");
+    let companions = companions(family).iter().filter(|n| has(n) && !others(n));
+    let mut out: Vec<String> = companions.map(|n| (*n).to_owned()).collect();
+    if !["config.json", "open_clip_config.json", "manifest.json"].iter().any(|n| has(n)) {
+        return Err("config.json".into());
+    }
     // Last, a checkpoint of another make, if there is exactly one.
     let lonely = |ending: &str| {
         let mut found = names.iter().filter(|n| !n.contains('/') && n.ends_with(ending));
@@ -239,7 +240,7 @@ mod tests {
             "pytorch_model.bin",
         ];
         assert!(choose(&timm, Family::OpenClip).unwrap().contains(&"open_clip_model.safetensors".to_owned()));
-        assert!(!choose(&timm, Family::OpenClip).unwrap().contains(&"model.safetensors".to_owned()));
+        assert_eq!(choose(&timm, Family::OpenClip).unwrap(), ["open_clip_config.json", "open_clip_model.safetensors"]);
         let sharded = [
             "config.json",
             "model-00001-of-00002.safetensors",

@@ -27,6 +27,51 @@ pub struct Place {
     pub token: Option<Token>,
     /// Whether asking is forbidden: `HF_HUB_OFFLINE`.
     pub offline: bool,
+    /// Who passes questions on: `HTTPS_PROXY`, `NO_PROXY`.
+    pub proxies: Proxies,
+}
+
+/// Who passes questions on, where a network is left only through someone.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Proxies {
+    /// `HOST:PORT` for encrypted questions.
+    pub https: Option<String>,
+    /// `HOST:PORT` for plain ones.
+    pub http: Option<String>,
+    /// Hosts that are asked directly, with all that end in them; `*` is all.
+    pub except: Vec<String>,
+}
+
+impl Proxies {
+    fn from_env(var: &dyn Fn(&str) -> Option<String>) -> Self {
+        let either = |name: &str| var(name).or_else(|| var(&name.to_lowercase()));
+        // `http://proxy:3128/` and `proxy:3128` are the same to us; one that wants a password is not understood.
+        let address = |text: String| {
+            let text = text.trim();
+            let text = text.strip_prefix("http://").unwrap_or(text).trim_end_matches('/');
+            (!text.contains(['/', '@'])).then(|| text.to_owned())
+        };
+        let all = || either("ALL_PROXY");
+        // HTTP_PROXY in capitals may be set by whoever asks a web server: it is not read.
+        let except = either("NO_PROXY").unwrap_or_default();
+        Self {
+            https: either("HTTPS_PROXY").or_else(all).and_then(address),
+            http: var("http_proxy").or_else(all).and_then(address),
+            except: except
+                .split(',')
+                .map(|h| h.trim().trim_start_matches('.').to_lowercase())
+                .filter(|h| !h.is_empty())
+                .collect(),
+        }
+    }
+
+    /// Who passes on a question to this host.
+    pub(crate) fn of(&self, https: bool, host: &str) -> Option<&str> {
+        let within =
+            |e: &String| e == "*" || host == e || host.strip_suffix(e.as_str()).is_some_and(|h| h.ends_with('.'));
+        let proxy = if https { &self.https } else { &self.http };
+        proxy.as_deref().filter(|_| !self.except.iter().any(within))
+    }
 }
 
 impl Place {
@@ -50,7 +95,13 @@ impl Place {
         // A secret with a line end in it would otherwise be another header.
         let token =
             token.map(|t| t.trim().to_owned()).filter(|t| !t.is_empty() && t.bytes().all(|b| b.is_ascii_graphic()));
-        Self { cache, endpoint: endpoint.trim_end_matches('/').to_owned(), token: token.map(Token), offline }
+        Self {
+            cache,
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            token: token.map(Token),
+            offline,
+            proxies: Proxies::from_env(&var),
+        }
     }
 }
 
@@ -99,6 +150,21 @@ mod tests {
         }
         assert!(at(&[("TRANSFORMERS_OFFLINE", "1")]).offline);
         assert!(!at(&[("TRANSFORMERS_OFFLINE", "1"), ("HF_HUB_OFFLINE", "0")]).offline);
+    }
+
+    #[test]
+    fn proxies_are_for_the_world() {
+        let at = |vars: &[(&str, &str)]| place(vars, Path::new("/u")).proxies;
+        let both = at(&[("HTTPS_PROXY", "http://proxy:3128/"), ("no_proxy", "intern.example,.lan")]);
+        assert_eq!(both.of(true, "huggingface.co"), Some("proxy:3128"));
+        assert_eq!(both.of(false, "huggingface.co"), None);
+        for direct in ["intern.example", "a.intern.example", "nas.lan"] {
+            assert_eq!(both.of(true, direct), None, "{direct}");
+        }
+        assert_eq!(both.of(true, "notintern.example"), Some("proxy:3128"));
+        assert_eq!(at(&[("HTTP_PROXY", "evil:1")]).of(false, "hub.example"), None);
+        assert_eq!(at(&[("http_proxy", "p:1"), ("NO_PROXY", "*")]).of(false, "hub.example"), None);
+        assert_eq!(at(&[("ALL_PROXY", "user:secret@p:1")]).of(true, "hub.example"), None);
     }
 
     #[test]

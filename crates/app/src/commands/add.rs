@@ -85,7 +85,7 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
     if drawn_only && added.indexed > added.moved {
         context.say(context.paint_err.notice(
             "notice: the model inside this program has seen drawn scenes only: on photographs and films its answers are \
-             poor. A model for photographs will come by `likebut model`, which is not in this version yet.",
+             poor. A model for photographs: likebut model list",
         ));
     }
     if added.stopped {

@@ -22,8 +22,8 @@ fn man() -> Result<Vec<u8>, Failure> {
     command.build();
     let mut out = Vec::new();
     clap_mangen::Man::new(command.clone()).render(&mut out)?;
-    for sub in commands(&command) {
-        let title = format!("likebut {}", sub.get_name()).to_uppercase();
+    for (name, sub) in commands(&command) {
+        let title = format!("likebut {name}").to_uppercase();
         out.extend_from_slice(format!(".SH \"{title}\"\n").as_bytes());
         let page = clap_mangen::Man::new(sub.clone());
         page.render_synopsis_section(&mut out)?;
@@ -40,13 +40,12 @@ fn markdown() -> String {
     let mut out = String::from(
         "# Reference\n\nPrinted by `likebut docs markdown`; do not edit.\n\n## Commands\n\n| command | what it does |\n|---|---|\n",
     );
-    for sub in commands(&command) {
-        let name = sub.get_name();
+    for (name, sub) in commands(&command) {
+        let link = name.replace(' ', "-");
         let about = sub.get_about().map(ToString::to_string).unwrap_or_default();
-        let _ = writeln!(out, "| [`{name}`](#likebut-{name}) | {about} |");
+        let _ = writeln!(out, "| [`{name}`](#likebut-{link}) | {about} |");
     }
-    for sub in commands(&command) {
-        let name = sub.get_name();
+    for (name, sub) in commands(&command) {
         let help = sub.clone().term_width(100).render_help().to_string();
         let _ = write!(out, "\n### likebut {name}\n\n```text\n{}\n```\n", help.trim_end());
     }
@@ -66,8 +65,16 @@ fn markdown() -> String {
     out
 }
 
-fn commands(command: &clap::Command) -> Vec<&clap::Command> {
-    command.get_subcommands().filter(|c| c.get_name() != "help").collect()
+/// Every command with its name, those of `model` after it.
+fn commands(command: &clap::Command) -> Vec<(String, &clap::Command)> {
+    let real = |c: &&clap::Command| c.get_name() != "help";
+    let mut out = Vec::new();
+    for sub in command.get_subcommands().filter(real) {
+        out.push((sub.get_name().to_owned(), sub));
+        let inner = sub.get_subcommands().filter(real);
+        out.extend(inner.map(|c| (format!("{} {}", sub.get_name(), c.get_name()), c)));
+    }
+    out
 }
 
 #[cfg(test)]
@@ -82,6 +89,7 @@ mod tests {
             assert!(text.contains(&s.env()), "{}", s.key);
         }
         assert!(text.contains("### likebut find") && text.contains("| 130 |"));
+        assert!(text.contains("[`model pull`](#likebut-model-pull)") && text.contains("### likebut model pull\n"));
         assert!(!text.contains("\x1b"), "no colours in a file");
     }
 

@@ -9,6 +9,7 @@ use crate::exit::{Exit, Failure};
 use crate::paint::printable;
 use crate::paths::shown;
 use crate::progress::{bytes, thousands};
+use crate::shelf::Shelf;
 
 /// One thing that was looked at.
 struct Finding {
@@ -24,7 +25,7 @@ struct Finding {
 
 /// Looks at everything and says what was found; what is missing is no failure of the doctor.
 pub fn run(typed: &cli::Doctor, context: &Context) -> Result<Exit, Failure> {
-    let findings = [version(), processor(), memory(), ffmpeg(), model(context), library(context)];
+    let findings = [version(), processor(), memory(), ffmpeg(), model(context), models(), library(context)];
     if typed.json {
         let findings: Vec<_> = findings
             .iter()
@@ -113,13 +114,29 @@ fn model(context: &Context) -> Finding {
                 ok: true,
                 found: format!("{} ({}) · {}", m.name, m.weights.short(), m.about),
                 meaning: m.drawn_only.then(|| {
-                    "on photographs and films its answers are poor; a model for them will come by `likebut model`, \
-                     which is not in this version yet"
-                        .to_owned()
+                    "on photographs and films its answers are poor; models for them: likebut model list".to_owned()
                 }),
             }
         }
         Err(failure) => Finding { name, ok: false, found: failure.what, meaning: None },
+    }
+}
+
+fn models() -> Finding {
+    let shelf = Shelf::open();
+    let here = shelf.here();
+    let offline = if shelf.hub.place.offline { "; HF_HUB_OFFLINE forbids bringing more" } else { "" };
+    let names: Vec<&str> = here.iter().map(|m| m.name.as_str()).collect();
+    Finding {
+        name: "models",
+        ok: true,
+        found: match names.is_empty() {
+            true => format!("none on this disk beside the one inside the program{offline}"),
+            false => format!("{} on this disk: {}{offline}", names.len(), names.join(", ")),
+        },
+        meaning: names
+            .is_empty()
+            .then(|| "likebut model pull NAME brings one; likebut model list names them".to_owned()),
     }
 }
 

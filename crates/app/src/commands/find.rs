@@ -80,7 +80,7 @@ fn words(typed: &str) -> Result<String, Failure> {
 }
 
 /// A reference that is a file: there, and no folder.
-fn reference(typed: &str) -> Result<MediaRef, Failure> {
+pub fn reference(typed: &str) -> Result<MediaRef, Failure> {
     let mut media = MediaRef::parse(typed).map_err(Failure::usage)?;
     // A file that is called like a span is that file.
     if media.span.is_some() && std::path::Path::new(typed).exists() {

@@ -7,8 +7,10 @@ mod data;
 mod demo;
 mod docs;
 mod doctor;
+mod embed;
 mod eval;
 mod find;
+mod model;
 mod remove;
 mod scenes;
 mod status;
@@ -55,6 +57,8 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Reproduce(typed) => eval::reproduce(&typed, context),
         Command::Data(typed) => data::run(&typed.action, context),
         Command::Train(typed) => train::run(&typed, context),
+        Command::Model(typed) => model::run(&typed, context),
+        Command::Embed(typed) => embed::run(&typed, context),
         Command::Status(typed) => status::run(&typed, context),
         Command::Verify(typed) => verify::run(&typed, context),
         Command::Remove(typed) => remove::run(&typed, context),

@@ -115,5 +115,5 @@ fn the_doctor_looks_at_everything() {
     let home = Home::new();
     let json = home.run(&["doctor", "--json"]).works().json();
     let names: Vec<_> = json["findings"].as_array().expect("findings").iter().map(|f| f["name"].clone()).collect();
-    assert_eq!(names, ["likebut", "processor", "memory", "ffmpeg", "model", "library"]);
+    assert_eq!(names, ["likebut", "processor", "memory", "ffmpeg", "model", "models", "library"]);
 }

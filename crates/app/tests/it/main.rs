@@ -5,6 +5,7 @@ mod hostile;
 mod journey;
 mod kill;
 mod manners;
+mod models;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -76,6 +77,13 @@ impl Run {
         assert_eq!(self.err.matches("error: ").count(), 1, "{self:?}");
         assert!(!self.err.contains("has a bug") && !self.err.contains("panicked"), "{self:?}");
         assert_eq!(self.out, "", "what goes wrong goes to stderr: {self:?}");
+    }
+
+    /// It failed as it should, after it had said something else.
+    #[track_caller]
+    pub fn fails_after_notice(&self, code: i32, says: &str) {
+        let from = self.err.find("error: ").unwrap_or_default();
+        Self { code: self.code, out: self.out.clone(), err: self.err[from..].to_owned() }.fails(code, says);
     }
 
     /// It worked.

@@ -272,3 +272,22 @@ fn offline_is_looked_at_before_anyone_is_asked() {
     assert!(setting.hub.find(&setting.source).is_none());
     assert!(server.asked().is_empty() && setting.files().is_empty());
 }
+
+#[test]
+fn a_proxy_passes_the_question_on() {
+    let repo = Repository::clip(1000);
+    let proxy = Server::start(move |r, _| {
+        let mut direct = r.clone();
+        direct.path = r.path.strip_prefix("http://hub.example").unwrap_or("/unexpected").to_owned();
+        repo.answer(&direct)
+    });
+    let through = [("http_proxy", proxy.address.as_str()), ("https_proxy", proxy.address.as_str())];
+    let setting = Setting::new("http://hub.example", &through);
+    assert!(setting.pull().is_ok());
+    assert!(proxy.asked().iter().all(|r| r.header("host") == "hub.example"));
+    // An encrypted question is passed on unread; this proxy does not do that.
+    let setting = Setting::new("https://hub.example", &[("https_proxy", proxy.address.as_str())]);
+    let refused = setting.pull().unwrap_err().to_string();
+    assert!(refused.contains("the proxy") && refused.contains("answers 404"), "{refused}");
+    assert_eq!(proxy.asked().last().unwrap().path, "hub.example:443");
+}

@@ -1,0 +1,237 @@
+//! `likebut embed`: files, words and questions become vectors, by the same method as in `add` and `find`.
+
+mod write;
+
+use std::sync::Arc;
+
+use domain::{Embedding, MAX_WORDS_BYTES, Probe, Query, Sim, Space};
+use media::Limits;
+use methods::{Asked, Method, Model, Seen, blend};
+use rayon::prelude::*;
+use serde_json::{Value, json};
+
+use crate::cli::{self, Input};
+use crate::commands::find::reference;
+use crate::commands::{Context, print_json};
+use crate::exit::{Exit, Failure};
+use crate::interrupt;
+use crate::models;
+use crate::paint::printable;
+use crate::paths::shown;
+use crate::progress::{Progress, thousands};
+use write::{Format, Writer};
+
+/// A row, or why there is none.
+type Row = Result<Embedding, String>;
+
+/// Reads and encodes batch by batch, one row per input, in order.
+pub fn run(typed: &cli::Embed, context: &Context) -> Result<Exit, Failure> {
+    let format = typed.out.as_deref().map(Format::of).transpose()?;
+    let inputs = &typed.inputs.0;
+    let maker = Maker::new(typed, context)?;
+    let space = maker.method.space().clone();
+    let mut writer = match (&typed.out, format) {
+        (Some(out), Some(format)) => Some(Writer::new(out, format, &space, inputs)?),
+        _ => None,
+    };
+    let mut rows: Vec<Value> = Vec::new();
+    let mut failed = 0;
+    let mut progress = Progress::new("encoding", "inputs", inputs.len() as u64, context.quiet);
+    for (i, batch) in inputs.chunks(context.settings.batch()).enumerate() {
+        if interrupt::requested() {
+            progress.finish();
+            context.say("stopped; nothing was written");
+            return Ok(Exit::Interrupted);
+        }
+        for (input, row) in batch.iter().zip(maker.rows(batch)?) {
+            if let Err(reason) = &row {
+                failed += 1;
+                progress.finish();
+                eprintln!("{} {}: {}", context.paint_err.notice("left out:"), named(input), printable(reason));
+            }
+            match &mut writer {
+                Some(writer) => writer.row(row.as_ref().ok())?,
+                None => rows.push(told(input, &row, space.rows)),
+            }
+        }
+        progress.set(((i + 1) * context.settings.batch()).min(inputs.len()) as u64);
+    }
+    progress.finish();
+    match (writer, &typed.out) {
+        (Some(writer), Some(out)) => {
+            writer.finish()?;
+            let n = thousands(inputs.len() as u64);
+            context.say(format!("wrote {}: {n} rows of {}, {space}", shown(out), space.rows * space.dim));
+            if failed > 0 {
+                context.say(format!("{} of them are NaN: their inputs could not be read", thousands(failed)));
+            }
+        }
+        _ => print_json(json!({
+            "model": space.model, "method": maker.method.name(), "space": space, "space_id": space.id().to_string(),
+            "rows": rows,
+        }))?,
+    }
+    Ok(if failed > 0 { Exit::Skipped } else { Exit::Ok })
+}
+
+/// What makes rows of inputs.
+struct Maker {
+    method: Box<dyn Method>,
+    limits: Limits,
+    not: Option<String>,
+    strength: Option<f32>,
+}
+
+/// An input that was read: what is still to be encoded.
+enum Read<'a> {
+    File(Seen),
+    Text(&'a str),
+    Question(Seen, &'a str),
+}
+
+impl Maker {
+    fn new(typed: &cli::Embed, context: &Context) -> Result<Self, Failure> {
+        let settings = &context.settings;
+        models::known(settings.method())?;
+        let model: Arc<Model> = models::open(settings)?;
+        let method = models::method(settings.method(), &model)?;
+        let has_text = typed.inputs.0.iter().any(|i| matches!(i, Input::Text(_)));
+        if has_text && let Err(e) = model.space().same_as(method.space()) {
+            let what = format!("the method {} keeps items where words alone cannot be compared: {e}", method.name());
+            return Err(Failure::usage(what).hint("for --text choose another: --method sum"));
+        }
+        let limits = Limits { max_pixels: settings.max_pixels(), ..Limits::default() };
+        Ok(Self { method, limits, not: typed.not.clone(), strength: settings.strength() })
+    }
+
+    /// One row per input. What cannot be read is a reason; what fails otherwise ends the command.
+    fn rows(&self, batch: &[Input]) -> Result<Vec<Row>, Failure> {
+        let read: Vec<Result<Read<'_>, String>> = batch.par_iter().map(|input| self.read(input)).collect();
+        let mut rows: Vec<Row> = vec![Err(String::new()); batch.len()];
+        let (mut seen, mut texts, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, read) in read.iter().enumerate() {
+            match read {
+                Ok(Read::File(file)) => seen.push((i, file)),
+                Ok(Read::Text(text)) => texts.push((i, *text)),
+                Ok(Read::Question(reference, words)) => questions.push((i, reference, *words)),
+                Err(reason) => rows[i] = Err(reason.clone()),
+            }
+        }
+        let files: Vec<&Seen> = seen.iter().map(|(_, s)| *s).collect();
+        let vectors = self.method.embed(&files).map_err(Failure::usage)?;
+        for ((i, _), vector) in seen.iter().zip(vectors) {
+            rows[*i] = Ok(vector);
+        }
+        let words: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
+        for ((i, _), vector) in texts.iter().zip(self.method.model().say(&words)) {
+            rows[*i] = Ok(vector);
+        }
+        let ask = |(_, reference, words): &(usize, &'_ Seen, &'_ str)| -> Result<Vec<Probe>, Failure> {
+            let asked = Asked { reference, words, not: self.not.as_deref(), strength: self.strength };
+            blend::compose(self.method.as_ref(), &[asked]).map_err(Failure::usage)
+        };
+        for question in &questions {
+            let probe = ask(question)?.into_iter().next();
+            rows[question.0] =
+                probe.map_or(Err("the method made nothing of it".into()), |p| folded(p, self.method.space()));
+        }
+        Ok(rows)
+    }
+
+    fn read<'a>(&self, input: &'a Input) -> Result<Read<'a>, String> {
+        let see = |file: &str| {
+            let media = reference(file).map_err(|f| f.what)?;
+            search::see(&self.method.model().manifest, &media, &self.limits).map_err(|e| match e {
+                search::SearchError::Reference { source, .. } => source.to_string(),
+                other => other.to_string(),
+            })
+        };
+        match input {
+            Input::File(file) => see(file).map(Read::File),
+            Input::Text(text) if text.trim().is_empty() => Err("the words are empty".into()),
+            Input::Text(text) if text.len() > MAX_WORDS_BYTES => {
+                Err(format!("the words are {} bytes long, at most {MAX_WORDS_BYTES} are read", text.len()))
+            }
+            Input::Text(text) => Ok(Read::Text(text)),
+            Input::Question { reference: file, words } => {
+                let query =
+                    Query { strength: self.strength, ..Query::new(domain::MediaRef::file(file), words.clone()) };
+                if self.method.name() != "picture" {
+                    query.check().map_err(|e| e.to_string())?;
+                }
+                see(file).map(|seen| Read::Question(seen, words))
+            }
+        }
+    }
+}
+
+/// A probe as the one vector that a plain scan by inner product would take; not every probe is one.
+fn folded(probe: Probe, space: &Space) -> Row {
+    let plain = probe.terms.iter().all(|t| t.sim == Sim::Dot && t.space == *space);
+    let weights = probe.expr.linear(probe.terms.len()).filter(|_| plain);
+    let (Some(weights), Some(first)) = (weights, probe.terms.first()) else {
+        return Err("the method scores this question by more than one vector".into());
+    };
+    let mut sum = Embedding { dim: first.query.dim, values: vec![0.0; first.query.values.len()] };
+    for (term, weight) in probe.terms.iter().zip(weights) {
+        sum.values.iter_mut().zip(&term.query.values).for_each(|(s, v)| *s += weight * v);
+    }
+    Ok(sum)
+}
+
+fn named(input: &Input) -> String {
+    let short = |text: &str| printable(&text.chars().take(60).collect::<String>());
+    match input {
+        Input::File(file) => printable(file),
+        Input::Text(text) => format!("{:?}", short(text)),
+        Input::Question { reference, words } => format!("{} {:?}", printable(reference), short(words)),
+    }
+}
+
+/// An input with its row, for JSON.
+fn told(input: &Input, row: &Row, rows: usize) -> Value {
+    let mut value = match input {
+        Input::File(file) => json!({"file": file}),
+        Input::Text(text) => json!({"text": text}),
+        Input::Question { reference, words } => json!({"reference": reference, "words": words}),
+    };
+    match row {
+        // One vector is a list of numbers, several are a list of lists.
+        Ok(e) if rows == 1 => value["vector"] = json!(e.values),
+        Ok(e) => value["vector"] = json!(e.iter().collect::<Vec<_>>()),
+        Err(reason) => {
+            value["vector"] = Value::Null;
+            value["reason"] = json!(reason);
+        }
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Digest, Expr, Term};
+
+    #[test]
+    fn a_question_is_one_vector_where_its_score_is_linear() {
+        let space = Space {
+            model: "m".into(),
+            weights: Digest::of(b""),
+            view: "v".into(),
+            sampling: "middle".into(),
+            rows: 1,
+            dim: 2,
+        };
+        let term = |values: &[f32]| Term {
+            name: "t",
+            space: space.clone(),
+            query: Embedding::single(values.to_vec()),
+            sim: Sim::Dot,
+        };
+        let terms = vec![term(&[1.0, 0.0]), term(&[0.0, 1.0])];
+        let but = Expr::Sum(vec![(1.0, Expr::Term(0)), (-0.5, Expr::Term(1))]);
+        assert_eq!(folded(Probe { terms: terms.clone(), expr: but }, &space).unwrap().values, [1.0, -0.5]);
+        let product = Expr::Product(Box::new(Expr::Term(0)), Box::new(Expr::Term(1)));
+        assert!(folded(Probe { terms, expr: product }, &space).is_err());
+    }
+}

@@ -1,0 +1,54 @@
+//! `likebut model convert`: the same weights in another file, under the names of another library.
+
+use nets::blip2::import::{self, Layout};
+use nets::weights::{self, Checkpoint, Way, WeightsError};
+use serde_json::json;
+
+use crate::cli::{self, Names};
+use crate::commands::{Context, print, print_json};
+use crate::exit::{Exit, Failure};
+use crate::paint::printable;
+use crate::paths::shown;
+use crate::progress::thousands;
+use crate::shelf::{Meant, Shelf};
+
+/// Reads in place, writes one tensor at a time, changes no number.
+pub fn run(typed: &cli::ModelConvert, context: &Context) -> Result<Exit, Failure> {
+    if typed.out.extension().is_none_or(|e| e != "safetensors") {
+        return Err(Failure::usage(format!(
+            "{} does not end in .safetensors, which is what is written",
+            shown(&typed.out)
+        )));
+    }
+    if typed.out.exists() {
+        return Err(Failure::usage(format!("{} is there already", shown(&typed.out))).hint("nothing is overwritten"));
+    }
+    let path = match Shelf::open().find(&typed.model)? {
+        Meant::Here { folder, .. } => folder,
+        Meant::Inside => return Err(Failure::usage("the model inside the program has no file; name another")),
+    };
+    let from = Checkpoint::open(&path).map_err(|e| of(e, &path))?;
+    let report = match typed.names {
+        Names::Same => weights::convert(&from, Way::Same, &typed.out),
+        Names::Lavis => import::convert(&from, Layout::Lavis, &typed.out),
+        Names::Transformers => import::convert(&from, Layout::Transformers, &typed.out),
+    };
+    let report = report.map_err(|e| of(e, &path))?;
+    let written = Checkpoint::open(&typed.out).map_err(|e| of(e, &typed.out))?.tensors().len();
+    if typed.json {
+        let passed: Vec<_> = report.passed_over.iter().map(|(n, why)| json!({"name": n, "reason": why})).collect();
+        print_json(json!({"from": path, "out": typed.out, "tensors": written, "passed_over": passed}))?;
+        return Ok(Exit::Ok);
+    }
+    print(format!("{}\n", typed.out.display()))?;
+    for (name, why) in &report.passed_over {
+        context.say(format!("passed over: {}: {}", printable(name), printable(why)));
+    }
+    context.say(format!("wrote {} tensors, every number as it was", thousands(written as u64)));
+    Ok(Exit::Ok)
+}
+
+/// Weights that are not what they say have a code; a disk that cannot be written has its own.
+fn of(error: WeightsError, path: &std::path::Path) -> Failure {
+    Failure::new(Exit::Missing, error).about(shown(path))
+}

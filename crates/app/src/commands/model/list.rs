@@ -1,0 +1,109 @@
+//! `likebut model list`: which models there are, and which are on this disk.
+
+use hub::{KNOWN, Known, Origin};
+use serde_json::json;
+
+use crate::cli;
+use crate::commands::{Context, print, print_json};
+use crate::exit::{Exit, Failure};
+use crate::shelf::{Here, INSIDE, Shelf, decimal, size};
+
+/// One line.
+struct Line {
+    name: String,
+    /// `inside`, `here`, `part` or nothing.
+    state: &'static str,
+    size: String,
+    licence: String,
+    family: &'static str,
+    about: String,
+}
+
+/// Prints the table; nobody is asked.
+pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
+    let shelf = Shelf::open();
+    let here = shelf.here();
+    let found = |name: &str| here.iter().find(|h| h.name == name);
+    let mut lines = vec![Line {
+        name: INSIDE.to_owned(),
+        state: "inside",
+        size: String::new(),
+        licence: "MIT or Apache-2.0".to_owned(),
+        family: "BLIP-2",
+        about: "inside the program; has seen drawn scenes only".to_owned(),
+    }];
+    lines.extend(KNOWN.iter().map(|known| of_known(&shelf, known, found(known.name))));
+    let own = here.iter().filter(|h| KNOWN.iter().all(|k| k.name != h.name));
+    lines.extend(own.map(of_own));
+    if typed.json {
+        let models: Vec<_> = lines
+            .iter()
+            .map(|l| {
+                let known = KNOWN.iter().find(|k| k.name == l.name);
+                let folder = found(&l.name).map(|h| h.folder.clone());
+                json!({
+                    "name": l.name, "state": l.state, "family": l.family, "licence": l.licence, "about": l.about,
+                    "folder": folder, "repo": known.map(|k| k.repo), "revision": known.map(|k| k.revision),
+                    "view": known.map(|k| k.view), "millions": known.map(|k| k.millions),
+                    "weights_bytes": known.and_then(|k| k.bytes),
+                })
+            })
+            .collect();
+        print_json(json!({"cache": shelf.hub.place.cache, "store": shelf.store.root, "models": models}))?;
+        return Ok(Exit::Ok);
+    }
+    let width = |of: fn(&Line) -> &str| lines.iter().map(|l| of(l).chars().count()).max().unwrap_or(0);
+    let (name, size) = (width(|l| &l.name), width(|l| &l.size));
+    let mut out = String::new();
+    for l in &lines {
+        let state = format!("{:<6}", l.state);
+        let state = match l.state {
+            "" => state,
+            "part" => context.paint.notice(&state),
+            _ => context.paint.good(&state),
+        };
+        let about = crate::paint::printable(&l.about);
+        out.push_str(&format!("{:<name$}  {state}  {:>size$}  {}\n", l.name, l.size, context.paint.dim(&about)));
+    }
+    print(out)?;
+    if here.is_empty() {
+        context.say("to bring one: likebut model pull NAME · to use it: --model NAME");
+    } else {
+        context.say("to use one: --model NAME · more about one: likebut model show NAME");
+    }
+    Ok(Exit::Ok)
+}
+
+fn of_known(shelf: &Shelf, known: &Known, here: Option<&Here>) -> Line {
+    let state = match here {
+        Some(_) => "here",
+        None if shelf.partial_bytes(known) > 0 => "part",
+        None => "",
+    };
+    let size = size(known).replace("at most about ", "≤ ");
+    Line {
+        name: known.name.to_owned(),
+        state,
+        size,
+        licence: known.licence.unwrap_or("unknown").to_owned(),
+        family: known.family.name(),
+        about: known.about.to_owned(),
+    }
+}
+
+fn of_own(here: &Here) -> Line {
+    let record = here.record.as_ref();
+    let about = match record.map(|r| &r.origin) {
+        Some(Origin::Import { path, .. }) => format!("yours, from {}", crate::paths::shown(path)),
+        Some(Origin::Hub { repo, revision, .. }) => format!("{repo} at {revision}"),
+        None => "yours".to_owned(),
+    };
+    Line {
+        name: here.name.clone(),
+        state: "here",
+        size: record.map(|r| decimal(r.bytes())).unwrap_or_default(),
+        licence: record.and_then(|r| r.licence.clone()).unwrap_or_else(|| "unknown".to_owned()),
+        family: record.map_or("unknown", |r| r.family.name()),
+        about,
+    }
+}
