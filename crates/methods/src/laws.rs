@@ -15,12 +15,12 @@ fn model() -> Arc<Model> {
     let mut model = Model::new("tiny", "for tests", config, Some(head), vocab, &device).unwrap();
     // A fresh head changes nothing; a trained one does. Give its last layer something to say.
     let head = model.imagine.take().unwrap();
-    let [first, last] = head.modulation;
-    let last = nets::layers::Linear {
-        weight: last.weight.map(|w| w.random_like(burn::tensor::Distribution::Normal(0.0, 0.3))),
-        ..last
-    };
-    model.imagine = Some(imagine::Imagine { modulation: [first, last], ..head });
+    let mut modulation = head.modulation;
+    if let Some(last) = modulation.pop() {
+        let weight = last.weight.map(|w| w.random_like(burn::tensor::Distribution::Normal(0.0, 0.3)));
+        modulation.push(nets::layers::Linear { weight, ..last });
+    }
+    model.imagine = Some(imagine::Imagine { modulation, ..head });
     Arc::new(model)
 }
 
@@ -161,72 +161,4 @@ fn saving_and_opening_changes_nothing() {
     *bytes.last_mut().unwrap() ^= 1;
     std::fs::write(&path, bytes).unwrap();
     assert!(matches!(Model::open(dir.path(), &nets::cpu()), Err(ModelError::Digest { .. })));
-}
-
-#[test]
-fn without_confidence_the_concrete_feature_stands() {
-    let model = model();
-    let head = model.imagine.clone().unwrap();
-    let [first, last] = head.confidence;
-    let sure = |bias: f32, last: &nets::layers::Linear| imagine::Imagine {
-        confidence: [first.clone(), nets::layers::Linear { bias: last.bias.clone().map(|b| b + bias), ..last.clone() }],
-        ..model.imagine.clone().unwrap()
-    };
-    let device = nets::cpu();
-    let f = burn::tensor::Tensor::<2>::random([3, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-    let m = f.random_like(burn::tensor::Distribution::Normal(0.0, 1.0));
-    let moved = |bias: f32| -> f32 {
-        (sure(bias, &last).modulate(f.clone(), m.clone()).0 - f.clone()).abs().max().into_scalar()
-    };
-    assert!(moved(-60.0) < 1e-6, "confidence near 0 must leave the composed feature alone");
-    assert!(moved(60.0) > 1e-2);
-}
-
-#[test]
-fn the_schema_loss_reaches_the_features() {
-    // Prototypes carry no gradient; if pooling did not either, half of the loss would teach nothing.
-    let device = nets::cpu().autodiff();
-    let config = imagine::Config { prototypes: 6, top_k: 3, ..imagine::Config::default() };
-    let head = imagine::Imagine::new(&config, 8, &device);
-    let random = || {
-        burn::tensor::Tensor::<2>::random([4, 8], burn::tensor::Distribution::Normal(0.0, 1.0), &device).require_grad()
-    };
-    let (reference, words, composed, target) = (random(), random(), random(), random());
-    let features =
-        imagine::Features { reference: reference.clone(), words: words.clone(), composed, target: target.clone() };
-    let losses = imagine::loss(&head, features, None, &config);
-    let grads = losses.schema.backward();
-    for (name, t) in [("reference", reference), ("words", words), ("target", target)] {
-        let size: f32 = t.grad(&grads).map_or(0.0, |g| g.abs().max().into_scalar());
-        assert!(size > 1e-6, "the schema loss does not reach the {name}");
-    }
-}
-
-#[test]
-fn prototypes_follow_keep_their_length_and_refuse_a_batch_of_one() {
-    use burn::tensor::{Distribution, Tensor};
-    let device = nets::cpu();
-    device.seed(5);
-    // Features as trained networks make them: in a cone, four bunches around a common direction.
-    let bunch = Tensor::<2>::random([4, 16], Distribution::Normal(0.0, 1.0), &device).repeat_dim(0, 16);
-    let v = bunch + Tensor::<2>::random([64, 16], Distribution::Normal(0.0, 0.2), &device) + 1.5;
-    for axis in [imagine::Axis::Batch, imagine::Axis::Prototypes] {
-        let config = imagine::Config { prototypes: 8, top_k: 2, follow_axis: axis, ..imagine::Config::default() };
-        let mut library = imagine::Prototypes::new(8, 16, &device).begin(v.clone());
-        let before = nets::weights::floats(library.vectors.val());
-        library = library.follow(v.clone().slice([0..1]), &config);
-        assert_eq!(nets::weights::floats(library.vectors.val()), before);
-        let begun = library.likeness();
-        for _ in 0..200 {
-            library = library.follow(v.clone(), &config);
-        }
-        let after = nets::weights::floats(library.vectors.val());
-        assert_ne!(after, before);
-        for row in after.chunks_exact(16) {
-            assert!((row.iter().map(|v| v * v).sum::<f32>().sqrt() - 1.0).abs() < 1e-4);
-        }
-        if axis == imagine::Axis::Prototypes {
-            assert!(library.likeness() < begun + 0.05, "the library collapses: {begun} → {}", library.likeness());
-        }
-    }
 }

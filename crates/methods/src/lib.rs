@@ -8,10 +8,12 @@
 
 pub mod baseline;
 pub mod blend;
+pub mod contrast;
+pub mod covr2;
 pub mod imagine;
 mod model;
 
-pub use model::{FORMAT, Manifest, Model, ModelError, Seen, rows, sight};
+pub use model::{FORMAT, Gallery, Manifest, Model, ModelError, Seen, rows, sight};
 
 use domain::{Embedding, Probe, Space};
 use std::sync::Arc;
@@ -94,6 +96,7 @@ pub const METHODS: &[Entry] = &[
         about: "reference and words, added as the network makes them: how BGE-VL (MMRet) was trained",
         make: |m| Ok(Box::new(baseline::Plain::new(baseline::Baseline::Add, m)?)),
     },
+    Entry { name: "covr2", about: "reference and words, composed", make: |m| Ok(Box::new(covr2::Composer::new(m)?)) },
     Entry {
         name: "imagine",
         about: "reference and words, composed, with imagery for what is implied",

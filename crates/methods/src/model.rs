@@ -6,10 +6,12 @@
 //! The embedded default is such a folder, built into the binary.
 
 use crate::imagine::{self, Imagine};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use domain::{Digest, Embedding, Sampling, Space};
 use media::Frame;
-use nets::blip2::{Blip2, Sight};
+use nets::blip2::{self, Blip2, QFormer, Sight};
+use nets::layers::Linear;
 use nets::published::Published;
 use nets::view::View;
 use nets::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
@@ -133,6 +135,28 @@ pub struct Seen {
     pub frames: Vec<Frame>,
 }
 
+/// The gallery's side of a model whose query side was trained towards targets that stayed as they
+/// were (CoVR-2): the Q-Former and the projection from before.
+#[derive(Module, Debug)]
+pub struct Gallery {
+    /// Looks at items.
+    pub qformer: QFormer,
+    /// Into the space.
+    pub vision_proj: Linear,
+}
+
+impl Gallery {
+    /// As the backbone is now.
+    pub fn of(net: &Blip2) -> Self {
+        Self { qformer: net.qformer.clone(), vision_proj: net.vision_proj.clone() }
+    }
+
+    /// What each item shows: unit vectors of its queries (B, Q, E).
+    pub fn image_tokens(&self, sight: &Sight) -> Tensor<3> {
+        layers::normalise(self.vision_proj.forward(self.qformer.look(sight)))
+    }
+}
+
 /// A model, ready to run.
 #[derive(Debug)]
 pub struct Model {
@@ -142,6 +166,8 @@ pub struct Model {
     pub backbone: Backbone,
     /// IMAGINE's head.
     pub imagine: Option<Imagine>,
+    /// What makes the gallery's vectors, where that is not the backbone itself.
+    pub gallery: Option<Gallery>,
     /// Text to ids.
     pub words: Tokenizer,
     /// Where it runs.
@@ -220,7 +246,7 @@ impl Model {
         let words = manifest.tokenizer(&pieces)?;
         let head = imagine.map(|c| Imagine::new(&c, manifest.backbone.embed(), device));
         let backbone = Backbone::new(&manifest.backbone, device);
-        Ok(Self { manifest, backbone, imagine: head, words, device: device.clone(), pieces })
+        Ok(Self { manifest, backbone, imagine: head, gallery: None, words, device: device.clone(), pieces })
     }
 
     /// A published model as it lies in somebody's folder: what its files say ([`Published::read`]), its
@@ -250,7 +276,7 @@ impl Model {
         manifest.check()?;
         let words = manifest.tokenizer(&pieces)?;
         let (backbone, report) = Backbone::read(&manifest.backbone, weights, device)?;
-        Ok((Self { manifest, backbone, imagine: None, words, device: device.clone(), pieces }, report))
+        Ok((Self { manifest, backbone, imagine: None, gallery: None, words, device: device.clone(), pieces }, report))
     }
 
     /// From a folder.
@@ -287,7 +313,15 @@ impl Model {
             }
             None => None,
         };
-        Ok(Self { manifest, backbone, imagine, words, device: device.clone(), pieces: pieces.to_vec() })
+        let theirs = all.under("gallery");
+        let gallery = match theirs.map.is_empty() {
+            true => None,
+            false => {
+                let family = |source| ModelError::Family { method: "covr2", model: manifest.name.clone(), source };
+                Some(theirs.fill(Gallery::of(backbone.blip2().map_err(family)?), device)?)
+            }
+        };
+        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces: pieces.to_vec() })
     }
 
     /// Writes the folder; the weights as f16, or as f32 for going on exactly.
@@ -296,6 +330,9 @@ impl Model {
         all.add("backbone", self.backbone.tensors());
         if let Some(head) = &self.imagine {
             all.add("imagine", Tensors::of(head));
+        }
+        if let Some(gallery) = &self.gallery {
+            all.add("gallery", Tensors::of(gallery));
         }
         let bytes = all.to_bytes(half)?;
         let manifest = Manifest { weights: Digest::of(&bytes), ..self.manifest.clone() };
@@ -337,6 +374,9 @@ impl Model {
     pub fn embed(&self, seen: &[&Seen]) -> Vec<Embedding> {
         if seen.is_empty() {
             return Vec::new();
+        }
+        if let (Some(gallery), Ok(sight)) = (&self.gallery, self.sight(seen)) {
+            return rows(layers::normalise(blip2::pool(gallery.image_tokens(&sight))));
         }
         let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
         rows(self.backbone.pictures(pixels, &frames))

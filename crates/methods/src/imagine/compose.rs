@@ -1,6 +1,6 @@
 //! IMAGINE as a method: a reference and words in, one probe out.
 
-use super::{Config, Imagine};
+use super::{Config, Imagine, WordsFeature};
 use crate::model::rows;
 use crate::{Asked, Method, MethodError, Model, ModelError, Seen};
 use burn::tensor::Tensor;
@@ -10,14 +10,27 @@ use nets::layers::normalise;
 use std::sync::Arc;
 
 /// What the backbone makes of references and words: the reference, the words, and both composed, each (B, D).
-pub fn hear(net: &Blip2, sight: &Sight, words: &Words) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
-    (pool(net.image_tokens(sight)), net.text(words), pool(net.composed_tokens(sight, words)))
+pub fn hear(net: &Blip2, sight: &Sight, words: &Words, c: &Config) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
+    (pool(net.image_tokens(sight)), say(net, words, c), pool(net.composed_tokens(sight, words)))
+}
+
+/// What the words alone are: unit vectors (B, D) from the first token, or means over all tokens (B, D).
+pub fn say(net: &Blip2, words: &Words, c: &Config) -> Tensor<2> {
+    if c.words_feature == WordsFeature::Cls {
+        return net.text(words);
+    }
+    let tokens = normalise(net.text_proj.forward(net.qformer.read(words))); // (B, T, D)
+    let [b, t, d] = tokens.dims();
+    let shares: Vec<f32> =
+        words.lens.iter().flat_map(|n| (0..t).map(move |i| if i < *n { 1.0 / *n as f32 } else { 0.0 })).collect();
+    let shares = Tensor::<1>::from_data(shares.as_slice(), &tokens.device()).reshape([b, 1, t]);
+    shares.matmul(tokens).reshape([b, d])
 }
 
 /// The query: what [`hear`] gives, modulated by its imagery; unit vectors (B, D).
 pub fn query(head: &Imagine, c: &Config, reference: Tensor<2>, words: Tensor<2>, composed: Tensor<2>) -> Tensor<2> {
-    let imagery = head.imagery(reference, words, c);
-    normalise(head.modulate(composed, imagery).0)
+    let imagery = head.imagine(reference, words, c);
+    normalise(head.modulate(composed, &imagery, c).0)
 }
 
 /// IMAGINE, ready to be asked.
@@ -70,7 +83,7 @@ impl Method for Composer {
         let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
         let sight = self.model.sight(&seen)?;
         let words = self.model.words.batch(&texts, &self.model.device);
-        let (reference, said, composed) = hear(net, &sight, &words);
+        let (reference, said, composed) = hear(net, &sight, &words, config);
         let probes = rows(query(head, config, reference, said, composed))
             .into_iter()
             .map(|q| Probe::single("composed", self.space.clone(), q));

@@ -14,10 +14,12 @@
 //! |---|---|
 //! | 1–2: attention over the batch, momentum update | [`Prototypes::follow`] |
 //! | 3–5: scores, top k, weighted pooling | [`Prototypes::imagery`] |
-//! | 6: fusion of the two imageries | [`Imagine::imagery`] |
+//! | 6: fusion of the two imageries | [`Imagine::imagine`] |
 //! | 7: the concrete composed feature | `Blip2::composed_tokens`, pooled |
 //! | 8–11: modulation, confidence, `(1 + c·γ) ⊙ f + c·β` | [`Imagine::modulate`] |
 //! | 12–14: losses | [`loss`] |
+//!
+//! What the paper takes away or replaces, table by table, is in [`VARIANTS`].
 //!
 //! # What it was trained on, and numbers to expect
 //! See the model's manifest and `results/`.
@@ -29,16 +31,22 @@
 mod compose;
 mod config;
 mod loss;
+mod modulation;
 mod prototypes;
+mod variants;
 
-pub use compose::{Composer, hear, query};
-pub use config::{Axis, Config};
+pub use compose::{Composer, hear, query, say};
+pub use config::{
+    Axis, Begin, Composition, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Pool, Schema,
+    SchemaTarget, Selection, Space, Target, WordsFeature,
+};
 pub use loss::{Features, Losses, loss};
 pub use prototypes::Prototypes;
+pub use variants::{VARIANTS, Variant, variant};
 
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, activation};
-use nets::layers::{Linear, gelu};
+use nets::layers::Linear;
 
 /// IMAGINE's head: everything that it adds to the backbone.
 #[derive(Module, Debug)]
@@ -47,51 +55,106 @@ pub struct Imagine {
     pub picture_library: Prototypes,
     /// What words tend to mean together.
     pub words_library: Prototypes,
-    /// (2): before the softmax, the weights of picture and words imagery.
+    /// (2): the weights of picture and words imagery; before the softmax where there is one.
     pub fusion: Param<Tensor<1>>,
-    /// D → hidden → 2D.
-    pub modulation: [Linear; 2],
-    /// 3D → hidden → 1.
+    /// D → hidden → … → 2D.
+    pub modulation: Vec<Linear>,
+    /// What [`ConfidenceInput`] says → hidden → 1 or D.
     pub confidence: [Linear; 2],
+    /// 2D → 2, for [`Fusion::Gate`].
+    pub gate: Option<Linear>,
+    /// Query, key, value, output, for [`Composition::CrossAttention`].
+    pub attention: Option<[Linear; 4]>,
+}
+
+/// What a batch of queries imagines.
+pub struct Imagery {
+    /// m (B, D): both imageries, fused (Eq. 6).
+    pub fused: Tensor<2>,
+    /// Where it was taken from; absent where features stand for their own imagery.
+    pub taken: Option<Taken>,
+}
+
+/// The prototypes behind an imagery.
+pub struct Taken {
+    /// (2K, D): pictures', then words'.
+    pub prototypes: Tensor<2>,
+    /// (B, 2K): what each query takes of each; each half of a row sums to 1.
+    pub weights: Tensor<2>,
 }
 
 impl Imagine {
-    /// A new head; it leaves the composed feature as it is until trained, because the modulation's
-    /// last layer starts at zero.
+    /// A new head; as a rule it leaves the composed feature as it is until trained, because the
+    /// modulation's last layer starts at zero.
     pub fn new(c: &Config, dim: usize, device: &Device) -> Self {
         let std = |n: usize| (1.0 / n as f64).sqrt();
+        let layer = |inputs: usize, outputs: usize| Linear::new(inputs, outputs, std(inputs), device);
+        let hidden = c.modulation_hidden;
+        let mut modulation = vec![layer(dim, hidden)];
+        modulation.extend((1..c.modulation_layers).map(|_| layer(hidden, hidden)));
+        let last = if c.silent_start { 0.0 } else { 0.1 * std(hidden) };
+        modulation.push(Linear::new(hidden, 2 * dim, last, device));
+        let start = if c.fusion == Fusion::Free { 0.5 } else { 0.0 };
         Self {
             picture_library: Prototypes::new(c.prototypes, dim, device),
             words_library: Prototypes::new(c.prototypes, dim, device),
-            fusion: Param::from_tensor(Tensor::zeros([2], device)),
-            modulation: [
-                Linear::new(dim, c.modulation_hidden, std(dim), device),
-                Linear::new(c.modulation_hidden, 2 * dim, 0.0, device),
-            ],
+            fusion: Param::from_tensor(Tensor::full([2], start, device)),
+            modulation,
             confidence: [
-                Linear::new(3 * dim, c.confidence_hidden, std(3 * dim), device),
-                Linear::new(c.confidence_hidden, 1, std(c.confidence_hidden), device),
+                layer(c.confidence_inputs(dim), c.confidence_hidden),
+                layer(c.confidence_hidden, c.confidence_outputs(dim)),
             ],
+            gate: (c.fusion == Fusion::Gate).then(|| Linear::new(2 * dim, 2, 0.0, device)),
+            attention: (c.composition == Composition::CrossAttention).then(|| {
+                [layer(dim, dim), layer(dim, dim), layer(dim, dim), Linear::new(dim, dim, 0.1 * std(dim), device)]
+            }),
         }
     }
 
-    /// The query's imagery (Eq. 6): v, x (B, D) → m (B, D).
-    pub fn imagery(&self, v: Tensor<2>, x: Tensor<2>, c: &Config) -> Tensor<2> {
-        let w = activation::softmax(self.fusion.val(), 0);
-        let part = |i: usize, m: Tensor<2>| m * w.clone().slice([i..i + 1]).reshape([1, 1]);
-        part(0, self.picture_library.imagery(v, c)) + part(1, self.words_library.imagery(x, c))
+    /// The query's imagery (Eq. 3–6): v, x (B, D).
+    pub fn imagine(&self, v: Tensor<2>, x: Tensor<2>, c: &Config) -> Imagery {
+        let (pictures, words) =
+            (self.picture_library.vectors.val().detach(), self.words_library.vectors.val().detach());
+        self.imagine_from(&pictures, &words, v, x, c)
     }
 
-    /// Scale and shift by the imagery, as far as it is credible (Eq. 8–11):
-    /// f, m (B, D) → f̂ (B, D) and the confidence (B, 1).
-    pub fn modulate(&self, f: Tensor<2>, m: Tensor<2>) -> (Tensor<2>, Tensor<2>) {
-        let [b, d] = f.dims();
-        let scale_shift = self.modulation[1].forward(gelu(self.modulation[0].forward(m.clone()))); // (B, 2D)
-        let input = Tensor::cat(vec![m, scale_shift.clone()], 1); // (B, 3D)
-        let c = activation::sigmoid(self.confidence[1].forward(gelu(self.confidence[0].forward(input)))); // (B, 1)
-        let scale = scale_shift.clone().slice([0..b, 0..d]);
-        let shift = scale_shift.slice([0..b, d..2 * d]);
-        let out = f.clone() + c.clone() * (scale * f + shift);
-        (out, c)
+    /// The libraries that a training step reads, each (K, D): as they stand, or, where the step's own
+    /// share carries gradient, as they will stand after it.
+    fn libraries(&self, v: &Tensor<2>, x: &Tensor<2>, c: &Config) -> (Tensor<2>, Tensor<2>) {
+        let of = |library: &Prototypes, f: &Tensor<2>| {
+            let p = library.vectors.val().detach();
+            if c.library_gradient && c.momentum < 1.0 { prototypes::moved(p, f.clone(), c) } else { p }
+        };
+        (of(&self.picture_library, v), of(&self.words_library, x))
+    }
+
+    fn imagine_from(&self, pictures: &Tensor<2>, words: &Tensor<2>, v: Tensor<2>, x: Tensor<2>, c: &Config) -> Imagery {
+        if c.space == Space::Features {
+            return Imagery { fused: self.fuse(v, x, c), taken: None };
+        }
+        let (a, b) = (prototypes::weights(pictures, v, c), prototypes::weights(words, x, c));
+        let fused = self.fuse(a.clone().matmul(pictures.clone()), b.clone().matmul(words.clone()), c);
+        let taken = Taken {
+            prototypes: Tensor::cat(vec![pictures.clone(), words.clone()], 0),
+            weights: Tensor::cat(vec![a, b], 1),
+        };
+        Imagery { fused, taken: Some(taken) }
+    }
+
+    /// m = w_r m_r + w_m m_m (Eq. 6).
+    fn fuse(&self, picture: Tensor<2>, words: Tensor<2>, c: &Config) -> Tensor<2> {
+        let b = picture.dims()[0];
+        let shares = match (c.fusion, &self.gate) {
+            (Fusion::Gate, Some(gate)) => {
+                activation::softmax(gate.forward(Tensor::cat(vec![picture.clone(), words.clone()], 1)), 1)
+            }
+            (Fusion::Free, _) => self.fusion.val().reshape([1, 2]).expand([b, 2]),
+            (Fusion::Fixed, _) => Tensor::full([b, 2], 0.5, &picture.device()),
+            _ => activation::softmax(self.fusion.val(), 0).reshape([1, 2]).expand([b, 2]),
+        };
+        picture * shares.clone().slice([0..b, 0..1]) + words * shares.slice([0..b, 1..2])
     }
 }
+
+#[cfg(test)]
+mod tests;
