@@ -36,23 +36,45 @@ impl AdamW {
         Self { decay, clip, ..Self::default() }
     }
 
-    /// One update of every parameter that `trains(name)`; returns the module and the gradient's length.
-    pub fn step<M: Module>(
-        &mut self,
-        module: M,
-        grads: &Gradients,
-        rate: f32,
-        trains: &dyn Fn(&str) -> bool,
-    ) -> (M, f32) {
-        let mut collect = Collect { path: Vec::new(), grads, trains, found: BTreeMap::new() };
-        module.visit(&mut collect);
-        let found = collect.found;
-        let length =
-            found.values().map(|g| g.par_iter().map(|v| f64::from(*v).powi(2)).sum::<f64>()).sum::<f64>().sqrt() as f32;
+    /// One update of every parameter that has a gradient.
+    pub fn step<M: Module>(&mut self, module: M, grads: Grads, rate: f32) -> M {
+        let length = grads.length();
         self.steps += 1;
         let scale = if self.clip > 0.0 && length > self.clip { self.clip / length } else { 1.0 };
-        let mut update = Update { path: Vec::new(), found, scale, rate, adam: self };
-        (module.map(&mut update), length)
+        let mut update = Update { path: Vec::new(), found: grads.map, scale, rate, adam: self };
+        module.map(&mut update)
+    }
+}
+
+/// Gradients by the parameter's name, so that those of several passes can be added.
+#[derive(Clone, Debug, Default)]
+pub struct Grads {
+    /// Name to values, row-major.
+    pub map: BTreeMap<String, Vec<f32>>,
+}
+
+impl Grads {
+    /// Those of a module's parameters, where `trains(name)`.
+    pub fn of<M: Module>(module: &M, grads: &Gradients, trains: &dyn Fn(&str) -> bool) -> Self {
+        let mut collect = Collect { path: Vec::new(), grads, trains, found: BTreeMap::new() };
+        module.visit(&mut collect);
+        Self { map: collect.found }
+    }
+
+    /// Adds those of another pass.
+    pub fn add(&mut self, other: Self) {
+        for (name, theirs) in other.map {
+            match self.map.get_mut(&name) {
+                Some(ours) => ours.par_iter_mut().zip(&theirs).with_min_len(4096).for_each(|(a, b)| *a += b),
+                None => drop(self.map.insert(name, theirs)),
+            }
+        }
+    }
+
+    /// Their length, over all parameters together.
+    pub fn length(&self) -> f32 {
+        let squares = |g: &Vec<f32>| g.par_iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
+        self.map.values().map(squares).sum::<f64>().sqrt() as f32
     }
 }
 
@@ -139,8 +161,8 @@ mod tests {
         let mut adam = AdamW::new(0.0, 0.0);
         for _ in 0..300 {
             let loss = net.weight.val().powi_scalar(2).sum() + net.bias.val().sum();
-            let grads = loss.backward();
-            (net, _) = adam.step(net, &grads, 0.05, &|n| n == "weight");
+            let grads = Grads::of(&net, &loss.backward(), &|n| n == "weight");
+            net = adam.step(net, grads, 0.05);
         }
         assert!(floats(net.weight.val()).iter().all(|w| w.abs() < 1e-2));
         assert_eq!(floats(net.bias.val()), bias);

@@ -1,13 +1,16 @@
 //! A recipe, followed from world to weights.
 
+use crate::adapt::{Adapt, Fixed};
+use crate::compose::{self, Compose, Head, Learns};
 use crate::data::Drawn;
-use crate::imagine::{self, Compose, Tokens, questions};
 use crate::pretrain::{self, Pretrain, families};
+use crate::questions::questions;
 use crate::run::{Ended, Plan, Progress, TrainError, train};
+use crate::tokens::Tokens;
 use crate::{Recipe, Stage};
 use domain::{Digest, Split};
-use methods::Model;
-use methods::imagine::Imagine;
+use methods::imagine::{Imagine, Target};
+use methods::{Gallery, Model};
 use nets::blip2::{self, Blip2, Config};
 use nets::words::vocab_from_texts;
 use scenes::World;
@@ -50,6 +53,11 @@ pub fn follow(
         .collect();
     let vocab = vocab_from_texts(texts.iter().map(String::as_str), config.vocab);
     let mut model = Model::new(&recipe.name, &recipe.about, config.clone(), None, vocab.clone(), &cpu)?;
+    if let Some(frames) = recipe.frames {
+        model.manifest.sampling = frames;
+    }
+    let mut record = Record::new(recipe, &set, &vocab)?;
+    record.write(run.dir)?;
 
     let shared = Mutex::new(tell);
     let report = |stage: &'static str, done: usize, total: usize, line: String| {
@@ -114,52 +122,184 @@ pub fn follow(
     let trained = nets::weights::Tensors::of(&net.backbone);
     model.backbone = model.backbone.filled(&trained, &cpu)?;
     model.manifest.made = made(recipe, "pretrain")?;
-    model.save(&pretrained, true)?;
+    let saved = model.save(&pretrained, true)?;
+    record.stage("pretrain", serde_json::json!({"weights": saved.weights}));
+    record.write(run.dir)?;
     if run.until == Stage::Pretrain {
         return Ok(Ended::Done);
     }
 
     // Second stage: triplets, on tokens that never change.
-    let tokens = |drawn: &Drawn| Tokens::new(&model, drawn, &|d, t| report("encode", d, t, String::new()), &|| stop());
-    let (Some(learn_tokens), Some(val_tokens)) = (tokens(&learn), tokens(&val)) else { return Ok(Ended::Stopped(0)) };
+    let size = Tokens::bytes(&model, &learn)? + Tokens::bytes(&model, &val)?;
+    let place = run.dir.join("tokens");
+    std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
+    let line = format!("{:.2} GB of vision tokens in {}", size as f64 / 1e9, place.display());
+    report("encode", 0, learn.items.len() + val.items.len(), line);
+    let tokens = |drawn: &Drawn, name: &str| {
+        let tell = |d, t| report("encode", d, t, String::new());
+        Tokens::on_disk(&place.join(name), &model, drawn, &tell, &|| stop())
+    };
+    let (Some(learn_tokens), Some(val_tokens)) = (tokens(&learn, "train.f16")?, tokens(&val, "val.f16")?) else {
+        return Ok(Ended::Stopped(0));
+    };
     let s = &recipe.imagine;
-    let val_ranges = families(&val);
+    let plan = plan(s.steps, s.rate, s.warmup, s.decay);
+    let ask = questions(&set, &learn, &ranges, &model);
+    let val_ask: Vec<_> = questions(&set, &val, &families(&val), &model).into_iter().flatten().collect();
+    let names: Vec<String> = learn.items.iter().map(|i| i.name.clone()).collect();
+    let fingerprint = recipe.fingerprint(Stage::Imagine)?;
+    // The head's draws must not depend on whether the first stage was run or read.
+    let reseed = || {
+        device.seed(recipe.seed + 1);
+        cpu.seed(recipe.seed + 1);
+    };
+    let mut forward = |p: Progress| report(p.stage, p.done, p.total, p.line);
+    let head = recipe.method();
+
+    if let (Learns::Head, Head::Imagine(c)) = (s.learns, &head) {
+        let fixed = |tokens: &Tokens, asked: &[crate::questions::Asked]| {
+            Fixed::of(&model, tokens, asked, c, &|d, t| report("features", d, t, String::new()), &|| stop())
+        };
+        let flat: Vec<_> = ask.iter().flatten().cloned().collect();
+        let (Some(features), Some(val_features)) = (fixed(&learn_tokens, &flat)?, fixed(&val_tokens, &val_ask)?) else {
+            return Ok(Ended::Stopped(0));
+        };
+        let task = Adapt {
+            settings: s,
+            features: &features,
+            questions: &ask,
+            val_features: &val_features,
+            val_questions: &val_ask,
+            names: &names,
+            seed: recipe.seed,
+            device: device.clone(),
+            head: c.clone(),
+        };
+        reseed();
+        let net = task.begin(Imagine::new(c, config.embed, &device));
+        let (net, ended) = train(&task, net, &plan, &fingerprint, &mut forward, stop)?;
+        if ended == Ended::Done {
+            finish(recipe, run, &mut record, model, Some(&net), None)?;
+        }
+        return Ok(ended);
+    }
+
+    // On the plain device: it learns no more.
+    let gallery = match head.target() {
+        Target::Frozen => Some(Gallery::of(model.backbone.blip2()?)),
+        Target::Online => None,
+    };
+    let captions = match &head {
+        Head::Covr2(c) if c.caption_weight > 0.0 => {
+            let said: Vec<String> = learn.items.iter().map(|i| i.caption.clone()).collect();
+            Some(compose::caption_rows(&model, &said)?)
+        }
+        _ => None,
+    };
+    let frozen = match &gallery {
+        Some(g) => {
+            let rows = |tokens: &Tokens| compose::frozen_rows(&model, g, tokens);
+            Some((rows(&learn_tokens)?, rows(&val_tokens)?))
+        }
+        None => None,
+    };
     let task = Compose {
         settings: s,
         model: &model,
         tokens: &learn_tokens,
-        questions: questions(&set, &learn, &ranges, &model),
+        names,
+        questions: ask,
         val_tokens: &val_tokens,
-        val_questions: questions(&set, &val, &val_ranges, &model).into_iter().flatten().collect(),
-        val_items: val.items.len(),
+        val_questions: val_ask,
+        frozen,
+        captions,
         seed: recipe.seed,
         device: device.clone(),
-        head: recipe.head.clone(),
+        head,
     };
     let backbone = trained.fill(Blip2::new(&config, &device), &device)?;
-    // The head's draws must not depend on whether the first stage was run or read.
-    device.seed(recipe.seed + 1);
-    cpu.seed(recipe.seed + 1);
-    let net = imagine::Net::begin(&task, backbone, Imagine::new(&recipe.head, config.embed, &device));
-    let plan = plan(s.steps, s.rate, s.warmup, s.decay);
-    let (net, ended) = train(
-        &task,
-        net,
-        &plan,
-        &recipe.fingerprint(Stage::Imagine)?,
-        &mut |p| report(p.stage, p.done, p.total, p.line),
-        stop,
-    )?;
-    if ended != Ended::Done {
-        return Ok(ended);
+    reseed();
+    let head = match &task.head {
+        Head::Imagine(c) => Some(Imagine::new(c, config.embed, &device)),
+        Head::Covr2(_) => None,
+    };
+    let net = compose::Net::begin(&task, backbone, head);
+    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut forward, stop)?;
+    if ended == Ended::Done {
+        let backbone = nets::weights::Tensors::of(&net.backbone);
+        model.backbone = nets::Backbone::new(&model.manifest.backbone, &cpu).filled(&backbone, &cpu)?;
+        finish(recipe, run, &mut record, model, net.imagine.as_ref(), gallery)?;
     }
-    let mut whole = Model::new(&recipe.name, &recipe.about, config.clone(), Some(recipe.head.clone()), vocab, &cpu)?;
-    whole.backbone = whole.backbone.filled(&nets::weights::Tensors::of(&net.backbone), &cpu)?;
-    whole.imagine =
-        Some(nets::weights::Tensors::of(&net.imagine).fill(Imagine::new(&recipe.head, config.embed, &cpu), &cpu)?);
-    whole.manifest.made = made(recipe, "imagine")?;
-    whole.save(&run.dir.join("model"), true)?;
-    Ok(Ended::Done)
+    Ok(ended)
+}
+
+/// Writes the trained model beside what it was made of.
+fn finish(
+    recipe: &Recipe,
+    run: &Run<'_>,
+    record: &mut Record,
+    mut model: Model,
+    head: Option<&Imagine>,
+    gallery: Option<Gallery>,
+) -> Result<(), TrainError> {
+    if let (Some(head), Head::Imagine(c)) = (head, recipe.method()) {
+        let blank = Imagine::new(&c, model.manifest.backbone.embed(), &model.device);
+        model.imagine = Some(nets::weights::Tensors::of(head).fill(blank, &model.device)?);
+        model.manifest.imagine = Some(c);
+    }
+    model.gallery = gallery;
+    model.manifest.made = made(recipe, recipe.method().name())?;
+    let saved = model.save(&run.dir.join("model"), true)?;
+    record.stage(recipe.method().name(), serde_json::json!({"weights": saved.weights}));
+    record.write(run.dir)
+}
+
+/// `run.json`: what a run is made of and what came out, every part by its digest.
+struct Record {
+    value: serde_json::Value,
+}
+
+impl Record {
+    fn new(recipe: &Recipe, set: &scenes::Set, vocab: &str) -> Result<Self, TrainError> {
+        let text = recipe.fingerprint(Stage::Imagine)?;
+        let asked = |split: Split| {
+            let triplets = set.triplets.iter().filter(|t| t.split == Some(split));
+            let lines: Vec<String> = triplets.map(|t| format!("{t:?}")).collect();
+            let items: Vec<String> =
+                set.items.iter().filter(|i| i.split == split).map(|i| format!("{} {}", i.name, i.caption)).collect();
+            serde_json::json!({
+                "items": items.len(), "items_digest": Digest::of(items.join("\n").as_bytes()),
+                "questions": lines.len(), "questions_digest": Digest::of(lines.join("\n").as_bytes()),
+            })
+        };
+        let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        Ok(Self {
+            value: serde_json::json!({
+                "format": 1,
+                "program": env!("CARGO_PKG_VERSION"),
+                "recipe": recipe_value,
+                "recipe_digest": Digest::of(text.as_bytes()),
+                "data": {"train": asked(Split::Train), "val": asked(Split::Val)},
+                "vocabulary_digest": Digest::of(vocab.as_bytes()),
+                "machine": {
+                    "system": std::env::consts::OS, "processor": std::env::consts::ARCH,
+                    "threads": rayon::current_num_threads(),
+                },
+                "stages": {},
+            }),
+        })
+    }
+
+    fn stage(&mut self, name: &str, what: serde_json::Value) {
+        self.value["stages"][name] = what;
+    }
+
+    fn write(&self, dir: &Path) -> Result<(), TrainError> {
+        let path = dir.join("run.json");
+        let fail = |e: std::io::Error| TrainError::File { path: path.clone(), why: e.to_string() };
+        std::fs::create_dir_all(dir).map_err(fail)?;
+        std::fs::write(&path, format!("{:#}\n", self.value)).map_err(fail)
+    }
 }
 
 fn made(recipe: &Recipe, stage: &str) -> Result<serde_json::Value, TrainError> {

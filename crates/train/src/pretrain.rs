@@ -147,11 +147,14 @@ impl Task for Pretrain<'_> {
 
         let tagging = self.tagging(net, looked, &rows);
         let total = contrastive.clone() + tagging.clone() * self.settings.tags;
-        Step {
-            total,
-            marks: vec![("contrastive", contrastive), ("tagging", tagging), ("first", first)],
-            carry: Vec::new(),
-        }
+        let marks = vec![("contrastive", contrastive), ("tagging", tagging), ("first", first)];
+        Step::back(self, net, total, marks, Vec::new())
+    }
+
+    fn describe(&self, step: usize) -> serde_json::Value {
+        let (items, captions) = self.batch(step);
+        let of = |(i, c): (&usize, &String)| serde_json::json!({"item": self.train.items[*i].name, "caption": c});
+        items.iter().zip(&captions).map(of).collect()
     }
 
     fn validate(&self, net: &Net) -> Vec<(&'static str, f32)> {

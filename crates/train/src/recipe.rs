@@ -1,7 +1,10 @@
 //! A recipe: everything that a run depends on, as a short TOML file.
 
-use crate::{imagine, pretrain};
-use methods::imagine::Config as Imagine;
+use crate::compose::{self, Head, Learns};
+use crate::pretrain;
+use domain::Sampling;
+use methods::covr2;
+use methods::imagine::{Begin, Config as Imagine};
 use nets::blip2;
 use std::path::PathBuf;
 
@@ -17,9 +20,20 @@ pub struct Recipe {
     pub seed: u64,
     /// A preset of the backbone.
     pub backbone: String,
+    /// D, the dimension of the shared space and so of the prototypes; the preset's where absent. The
+    /// paper has 256; 768 is the Q-Former's own width.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub embed: Option<usize>,
+    /// Which frames of a clip, references and targets alike; as many as the backbone has positions
+    /// for where absent. The papers take one, `middle`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames: Option<Sampling>,
     /// Settings of IMAGINE's head.
     #[serde(default)]
     pub head: Imagine,
+    /// Settings of CoVR-2; where given, it is trained instead of IMAGINE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub covr2: Option<covr2::Config>,
     /// What to learn from.
     pub world: WorldSettings,
     /// Captions with coarser patches, before the captions proper: most is learnt there, far cheaper.
@@ -28,7 +42,8 @@ pub struct Recipe {
     /// Captions first.
     pub pretrain: pretrain::Settings,
     /// Then triplets.
-    pub imagine: imagine::Settings,
+    #[serde(alias = "compose")]
+    pub imagine: compose::Settings,
 }
 
 /// A first stage with coarser patches; see [`blip2::finer`].
@@ -93,6 +108,9 @@ impl Recipe {
         let recipe: Self =
             toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
+        if let Some(c) = &recipe.covr2 {
+            c.check().map_err(RecipeError::Wrong)?;
+        }
         let config = recipe.config()?;
         if let Some(patch) = recipe.coarse.as_ref().map(|c| c.patch)
             && (patch == 0 || !patch.is_multiple_of(config.patch) || !config.image.is_multiple_of(patch))
@@ -101,6 +119,26 @@ impl Recipe {
             return Err(RecipeError::Wrong(format!(
                 "coarse patches of {patch} pixels: a multiple of the backbone's {own} that divides its {image} is needed"
             )));
+        }
+        let (head, stage) = (&recipe.head, &recipe.imagine);
+        if matches!(head.begin, Begin::Slots | Begin::Queries)
+            && head.prototypes != config.queries
+            && recipe.covr2.is_none()
+        {
+            return Err(RecipeError::Wrong(format!(
+                "prototypes that begin as slots or queries are as many as those: {}, not {}",
+                config.queries, head.prototypes
+            )));
+        }
+        if stage.families.saturating_mul(stage.triplets) < 2 {
+            return Err(RecipeError::Wrong(
+                "a batch of one has nothing to be told from, and would draw all prototypes to one point: \
+                 families times triplets is at least 2"
+                    .into(),
+            ));
+        }
+        if stage.learns == Learns::Head && recipe.covr2.is_some() {
+            return Err(RecipeError::Wrong("CoVR-2 has no head of its own; learns = \"head\" leaves nothing".into()));
         }
         if recipe.world.train < recipe.pretrain.families.max(recipe.imagine.families) {
             return Err(RecipeError::Wrong(format!(
@@ -111,22 +149,37 @@ impl Recipe {
         Ok(recipe)
     }
 
+    /// Which method is trained, and its settings.
+    pub fn method(&self) -> Head {
+        match &self.covr2 {
+            Some(c) => Head::Covr2(c.clone()),
+            None => Head::Imagine(self.head.clone()),
+        }
+    }
+
     /// Everything that the result of a stage depends on; an earlier stage knows nothing of a later one.
     pub fn fingerprint(&self, stage: Stage) -> Result<String, RecipeError> {
-        let Self { seed, backbone, world, coarse, pretrain, .. } = self;
-        let value = match stage {
-            Stage::Coarse => serde_json::to_value((seed, backbone, world, coarse)),
-            Stage::Pretrain => serde_json::to_value((seed, backbone, world, coarse, pretrain)),
-            Stage::Imagine => serde_json::to_value(self),
+        let Self { seed, backbone, world, coarse, pretrain, embed, frames, .. } = self;
+        // Recipes that leave these to the preset keep the fingerprints that they had before there was a choice.
+        let more = (embed.is_some() || frames.is_some()).then_some((embed, frames));
+        let value = match (stage, more) {
+            (Stage::Coarse, None) => serde_json::to_value((seed, backbone, world, coarse)),
+            (Stage::Coarse, Some(more)) => serde_json::to_value((seed, backbone, world, coarse, more)),
+            (Stage::Pretrain, None) => serde_json::to_value((seed, backbone, world, coarse, pretrain)),
+            (Stage::Pretrain, Some(more)) => serde_json::to_value((seed, backbone, world, coarse, pretrain, more)),
+            (Stage::Imagine, _) => serde_json::to_value(self),
         };
         value.and_then(|v| serde_json::to_string_pretty(&v)).map_err(|e| RecipeError::Wrong(e.to_string()))
     }
 
     /// The backbone's sizes.
     pub fn config(&self) -> Result<blip2::Config, RecipeError> {
-        blip2::Config::preset(&self.backbone).ok_or_else(|| {
+        let preset = blip2::Config::preset(&self.backbone).ok_or_else(|| {
             let known: Vec<&str> = blip2::PRESETS.iter().map(|(n, _)| *n).collect();
             RecipeError::Wrong(format!("unknown backbone {:?}; known are {}", self.backbone, known.join(", ")))
-        })
+        })?;
+        let config = blip2::Config { embed: self.embed.unwrap_or(preset.embed), ..preset };
+        config.check().map_err(RecipeError::Wrong)?;
+        Ok(config)
     }
 }

@@ -1,21 +1,39 @@
 //! The loop, top to bottom: a batch, a loss, a step back, an update; now and then a look at the
 //! validation split and a checkpoint.
 
+use crate::adamw::Grads;
 use crate::{AdamW, Checkpoint, Journal, schedule};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use nets::weights::floats;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// What one batch gives.
 pub struct Step {
     /// What is minimised.
-    pub total: Tensor<1>,
+    pub loss: f32,
     /// What is worth watching, by name.
-    pub marks: Vec<(&'static str, Tensor<1>)>,
+    pub marks: Vec<(&'static str, f32)>,
+    /// Where it leads.
+    pub grads: Grads,
     /// Features that the update after the step needs, such as those that prototypes follow.
     pub carry: Vec<Tensor<2>>,
+}
+
+impl Step {
+    /// From a loss whose graph is there: one way back.
+    pub fn back<T: Task>(
+        task: &T,
+        net: &T::Net,
+        total: Tensor<1>,
+        marks: Vec<(&'static str, Tensor<1>)>,
+        carry: Vec<Tensor<2>>,
+    ) -> Self {
+        let grads = Grads::of(net, &total.backward(), &|n| task.trains(n));
+        Self { loss: floats(total)[0], marks: marks.into_iter().map(|(n, t)| (n, floats(t)[0])).collect(), grads, carry }
+    }
 }
 
 /// A stage of training: what is trained, on what, towards what.
@@ -28,10 +46,12 @@ pub trait Task {
     fn trains(&self, name: &str) -> bool;
     /// The loss of the batch of this step.
     fn step(&self, net: &Self::Net, step: usize) -> Step;
-    /// What changes without gradient, after the update.
-    fn after(&self, net: Self::Net, _carry: Vec<Tensor<2>>) -> Self::Net {
+    /// What changes without gradient, after the update of this step.
+    fn after(&self, net: Self::Net, _step: usize, _carry: Vec<Tensor<2>>) -> Self::Net {
         net
     }
+    /// What the batch of this step is made of, for someone who must find out why it went wrong.
+    fn describe(&self, step: usize) -> serde_json::Value;
     /// Marks on the validation split.
     fn validate(&self, net: &Self::Net) -> Vec<(&'static str, f32)>;
 }
@@ -97,7 +117,8 @@ pub enum TrainError {
     },
     /// The loss is no number any more.
     #[error(
-        "the loss of {stage} is {loss} at step {step}: lower the learning rate, or resume from the last checkpoint in {path}"
+        "the loss of {stage} is {loss} at step {step}, its gradient's length {gradient}: the batch is in {path}, the \
+         weights before it in the checkpoint beside it; lower the learning rate, or look at that batch"
     )]
     NotFinite {
         /// The stage.
@@ -106,7 +127,9 @@ pub enum TrainError {
         step: usize,
         /// The loss.
         loss: f32,
-        /// Where the last good state lies.
+        /// The length of its gradient.
+        gradient: f32,
+        /// Where the batch is described.
         path: PathBuf,
     },
     /// Weights.
@@ -115,6 +138,9 @@ pub enum TrainError {
     /// Patches.
     #[error(transparent)]
     Finer(#[from] nets::blip2::FinerError),
+    /// A model of another family.
+    #[error(transparent)]
+    Family(#[from] nets::FamilyError),
     /// A model.
     #[error(transparent)]
     Model(#[from] methods::ModelError),
@@ -154,19 +180,27 @@ pub fn train<T: Task>(
             place.write(step, fingerprint, &net, &adam)?;
             return Ok((net, Ended::Stopped(step)));
         }
-        let Step { total, marks, carry } = task.step(&net, step);
-        let loss: f32 = total.clone().into_scalar();
-        if !loss.is_finite() {
-            return Err(TrainError::NotFinite { stage: task.name(), step, loss, path: place.dir().to_owned() });
+        let Step { loss, marks, grads, carry } = task.step(&net, step);
+        let gradient = grads.length();
+        if !loss.is_finite() || !gradient.is_finite() {
+            place.write(step, fingerprint, &net, &adam)?;
+            let path = plan.dir.join(format!("{}.bad-batch.json", task.name()));
+            let marks: BTreeMap<_, _> = marks.iter().map(|(n, v)| (*n, v.to_string())).collect();
+            let bad: Vec<&String> = grads.map.iter().filter(|(_, g)| g.iter().any(|v| !v.is_finite())).map(|g| g.0).collect();
+            let text = serde_json::json!({
+                "step": step, "loss": loss.to_string(), "marks": marks,
+                "parameters_without_finite_gradient": bad, "batch": task.describe(step),
+            });
+            std::fs::write(&path, format!("{text:#}\n"))
+                .map_err(|e| TrainError::File { path: path.clone(), why: e.to_string() })?;
+            return Err(TrainError::NotFinite { stage: task.name(), step, loss, gradient, path });
         }
-        let grads = total.backward();
         let rate = plan.rate * schedule::share(step, plan.warmup, plan.steps);
-        let (updated, length) = adam.step(net, &grads, rate as f32, &|n| task.trains(n));
-        net = task.after(updated, carry);
+        net = task.after(adam.step(net, grads, rate as f32), step, carry);
         step += 1;
 
-        let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", length)];
-        values.extend(marks.into_iter().map(|(n, t)| (n, floats(t)[0])));
+        let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", gradient)];
+        values.extend(marks);
         if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == plan.steps) {
             values.extend(task.validate(&net));
         }

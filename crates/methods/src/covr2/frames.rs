@@ -3,7 +3,7 @@
 //! CoVR-2 encodes up to fifteen frames of a target each by itself, once, and keeps (F, Q, E) a clip
 //! beside one score a frame: the similarity of the edit text to that frame.
 
-use burn::tensor::{Tensor, activation::softmax};
+use burn::tensor::Tensor;
 
 /// How sharply scores decide; the release's.
 pub const FRAME_TEMPERATURE: f32 = 0.1;

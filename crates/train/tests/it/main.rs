@@ -1,5 +1,7 @@
 //! A run that is stopped and resumed, as often as one likes, ends with the very same weights.
 
+mod steps;
+
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Mutex;
@@ -62,12 +64,8 @@ fn weights(dir: &Path) -> Vec<u8> {
     std::fs::read(dir.join("model/model.safetensors")).expect("a finished run leaves a model")
 }
 
-#[test]
-fn a_resumed_run_ends_bit_equal() {
-    let _turn = TURN.lock();
-    let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    assert_eq!(run(straight.path(), RECIPE, &|| false).unwrap(), Ended::Done);
-    // Stop after every few questions "shall I stop?", each time a little later.
+/// Stops a run after every few questions "shall I stop?", each time a little later, until it is done.
+fn broken_into_pieces(dir: &Path, recipe: &str) -> usize {
     let mut runs = 0;
     loop {
         let left = std::sync::atomic::AtomicUsize::new(3 + runs % 3);
@@ -79,16 +77,41 @@ fn a_resumed_run_ends_bit_equal() {
         };
         runs += 1;
         assert!(runs < 40, "the run does not get on");
-        if run(broken.path(), RECIPE, &stop).unwrap() == Ended::Done {
-            break;
+        if run(dir, recipe, &stop).unwrap() == Ended::Done {
+            return runs;
         }
     }
-    assert!(runs > 2, "the run was never stopped: {runs}");
-    assert!(weights(straight.path()) == weights(broken.path()), "a resumed run must end with the same bytes");
+}
 
+#[test]
+fn a_resumed_run_ends_bit_equal() {
+    let _turn = TURN.lock();
+    let in_chunks = RECIPE.replace("[imagine]", "[compose]\nchunk = 5");
+    let covr2 = RECIPE.replace("[head]\nprototypes = 8\ntop_k = 3", "[covr2]\ncaption_weight = 0.5");
+    let adapter = RECIPE.replace("[imagine]", "[imagine]\nlearns = \"head\"");
+    for (name, recipe) in [("imagine", RECIPE), ("imagine", &in_chunks), ("covr2", &covr2), ("adapt", &adapter)] {
+        let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        assert_eq!(run(straight.path(), recipe, &|| false).unwrap(), Ended::Done);
+        let runs = broken_into_pieces(broken.path(), recipe);
+        assert!(runs > 2, "the run was never stopped: {runs}");
+        assert!(
+            weights(straight.path()) == weights(broken.path()),
+            "a resumed run must end with the same bytes: {name}"
+        );
+        journals_are_whole(broken.path(), name);
+        let record = |dir: &Path| std::fs::read_to_string(dir.join("run.json")).unwrap();
+        assert_eq!(record(straight.path()), record(broken.path()));
+        let value: serde_json::Value = serde_json::from_str(&record(broken.path())).unwrap();
+        let last = if name == "adapt" { "imagine" } else { name };
+        let manifest = std::fs::read_to_string(broken.path().join("model/manifest.json")).unwrap();
+        assert!(manifest.contains(value["stages"][last]["weights"].as_str().unwrap()));
+    }
+}
+
+fn journals_are_whole(dir: &Path, last: &str) {
     // The journal holds each step once, in order.
-    for (stage, steps) in [("coarse", 5), ("pretrain", 7), ("imagine", 6)] {
-        let text = std::fs::read_to_string(broken.path().join(format!("{stage}.metrics.jsonl"))).unwrap();
+    for (stage, steps) in [("coarse", 5), ("pretrain", 7), (last, 6)] {
+        let text = std::fs::read_to_string(dir.join(format!("{stage}.metrics.jsonl"))).unwrap();
         let seen: Vec<u64> = text
             .lines()
             .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()["step"].as_u64().unwrap())
@@ -121,8 +144,28 @@ fn wrong_recipes_are_refused_with_reasons() {
         ("patch = 28", "patch = 21", "coarse patches"),
         ("tags = 1.0", "tag = 1.0", "unknown field"),
         ("seed = 7", "", "seed"),
+        ("families = 3\ntriplets = 4", "families = 1\ntriplets = 1", "batch of one"),
+        ("top_k = 3", "top_k = 3\nbegin = \"slots\"", "as many as"),
+        ("top_k = 3", "top_k = 3\n[covr2]\nbeta = -1.0", "beta"),
+        ("backbone = \"tiny\"", "backbone = \"tiny\"\nembed = 0", "every size"),
     ] {
         let error = Recipe::parse(&RECIPE.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{to}: {error}");
     }
+}
+
+#[test]
+fn a_loss_that_is_no_number_stops_the_run_and_leaves_the_batch() {
+    let _turn = TURN.lock();
+    let dir = tempfile::tempdir().unwrap();
+    // So large a step that the weights overflow.
+    let wild = RECIPE.replacen("rate = 1e-3", "rate = 1e38", 1);
+    let Err(TrainError::NotFinite { step, path, .. }) = run(dir.path(), &wild, &|| false) else {
+        panic!("an infinite loss was not noticed");
+    };
+    assert!(step > 0);
+    let said: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    assert_eq!(said["batch"].as_array().unwrap().len(), 12);
+    assert!(said["batch"][0]["caption"].is_string());
+    assert!(dir.path().join("coarse.checkpoint.safetensors").exists());
 }

@@ -1,0 +1,192 @@
+//! What the vision transformer said of every frame, kept as f16: it is frozen, so it is asked once.
+//!
+//! On disk the numbers lie in one plain file beside a description of what they are; the file is
+//! memory-mapped, so that a world larger than memory can be learnt from, and a run that is killed
+//! while it is being written goes on where the last whole batch ended.
+
+use crate::{Drawn, TrainError};
+use burn::tensor::{Tensor, TensorData};
+use domain::Digest;
+use half::f16;
+use memmap2::Mmap;
+use methods::Model;
+use nets::Device;
+use nets::blip2::{Blip2, Frames, Sight};
+use nets::weights::{Tensors, floats};
+use rayon::prelude::*;
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::ops::Range;
+use std::path::Path;
+
+/// Frames that run through the vision transformer together. A file that is gone on with is cut to a
+/// multiple of it, so that every frame is computed in the same company whatever happened before.
+const TOGETHER: usize = 64;
+
+enum Store {
+    Memory(Vec<f16>),
+    Disk(Mmap),
+}
+
+/// Vision tokens of all items of a split.
+pub struct Tokens {
+    store: Store,
+    /// Numbers per frame.
+    frame: usize,
+    tokens: usize,
+    frames: Vec<Range<usize>>,
+}
+
+impl Tokens {
+    /// Runs every frame through the vision transformer once. `None` if it was stopped; a model that is
+    /// no BLIP-2 is an error.
+    pub fn in_memory(
+        model: &Model,
+        drawn: &Drawn,
+        tell: &dyn Fn(usize, usize),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>, TrainError> {
+        let (mut this, flat) = Self::plan(model, drawn)?;
+        let mut values = Vec::new();
+        values.reserve_exact(flat.len() * this.frame);
+        for (i, chunk) in flat.chunks(TOGETHER).enumerate() {
+            if stop() {
+                return Ok(None);
+            }
+            values.par_extend(see(model, chunk)?);
+            tell(((i + 1) * TOGETHER).min(flat.len()), flat.len());
+        }
+        this.store = Store::Memory(values);
+        Ok(Some(this))
+    }
+
+    /// How many bytes [`Tokens::on_disk`] will take for these items.
+    pub fn bytes(model: &Model, drawn: &Drawn) -> Result<u64, TrainError> {
+        let config = model.manifest.backbone.blip2()?;
+        let frames: usize = drawn.seen.iter().map(|s| s.frames.len()).sum();
+        Ok((frames * config.tokens() * config.vit_width * 2) as u64)
+    }
+
+    /// The same in the file `path`, or what lies there already if it is of these items and this
+    /// network. `None` if it was stopped; what was written stays for the next time.
+    pub fn on_disk(
+        path: &Path,
+        model: &Model,
+        drawn: &Drawn,
+        tell: &dyn Fn(usize, usize),
+        stop: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>, TrainError> {
+        let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
+        let (mut this, flat) = Self::plan(model, drawn)?;
+        let about = path.with_extension("json");
+        let key = key(model, drawn)?;
+        let description = format!(
+            "{:#}\n",
+            serde_json::json!({
+                "format": 1, "key": key, "numbers": "f16, little-endian", "frames": flat.len(),
+                "tokens": this.tokens, "width": this.frame / this.tokens,
+            })
+        );
+        let ours = std::fs::read_to_string(&about).is_ok_and(|old| old == description);
+        let batch = (TOGETHER * this.frame * 2) as u64;
+        let whole = (flat.len() * this.frame * 2) as u64;
+        let mut file = OpenOptions::new()
+            .create(true)
+            .read(true)
+            .write(true)
+            .truncate(!ours)
+            .open(path)
+            .map_err(|e| fail(path, e))?;
+        let have = file.metadata().map_err(|e| fail(path, e))?.len();
+        if !ours {
+            std::fs::write(&about, &description).map_err(|e| fail(&about, e))?;
+        }
+        let keep = if have >= whole { whole } else { have - have % batch };
+        file.set_len(keep).map_err(|e| fail(path, e))?;
+        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(|e| fail(path, e))?;
+        let done = if keep == whole { flat.len() } else { (keep / batch) as usize * TOGETHER };
+        for (i, chunk) in flat[done..].chunks(TOGETHER).enumerate() {
+            if stop() {
+                return Ok(None);
+            }
+            let bytes: Vec<u8> = see(model, chunk)?.into_iter().flat_map(f16::to_le_bytes).collect();
+            file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(|e| fail(path, e))?;
+            tell((done + (i + 1) * TOGETHER).min(flat.len()), flat.len());
+        }
+        if flat.is_empty() {
+            return Ok(Some(this));
+        }
+        let file = File::open(path).map_err(|e| fail(path, e))?;
+        // SAFETY: the map is read-only and of a file in this run's own folder; if someone else cuts it
+        // while the run goes on, the run ends with a bus error and loses nothing that was saved.
+        let map = unsafe { Mmap::map(&file) }.map_err(|e| fail(path, e))?;
+        this.store = Store::Disk(map);
+        Ok(Some(this))
+    }
+
+    /// What some items show, as the Q-Former reads it.
+    pub fn sight(&self, net: &Blip2, items: &[usize], device: &Device) -> Sight {
+        let mut of = Vec::new();
+        let mut wanted = Vec::new();
+        for item in items {
+            let range = self.frames[*item].clone();
+            of.push((wanted.len()..wanted.len() + range.len()).collect());
+            wanted.extend(range);
+        }
+        let mut out = vec![0.0f32; wanted.len() * self.frame];
+        out.par_chunks_mut(self.frame).zip(&wanted).for_each(|(out, frame)| match &self.store {
+            Store::Memory(values) => {
+                let from = &values[frame * self.frame..][..self.frame];
+                out.iter_mut().zip(from).for_each(|(o, v)| *o = v.to_f32());
+            }
+            Store::Disk(map) => {
+                let from = map[frame * self.frame * 2..][..self.frame * 2].chunks_exact(2);
+                out.iter_mut().zip(from).for_each(|(o, b)| *o = f16::from_le_bytes([b[0], b[1]]).to_f32());
+            }
+        });
+        let tokens = Tensor::<1>::from_data(TensorData::new(out, [wanted.len() * self.frame]), device);
+        net.sight(tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens]), &Frames { of })
+    }
+
+    /// How many items there are.
+    pub fn items(&self) -> usize {
+        self.frames.len()
+    }
+
+    fn plan<'d>(model: &Model, drawn: &'d Drawn) -> Result<(Self, Vec<&'d media::Frame>), TrainError> {
+        let config = model.manifest.backbone.blip2()?;
+        let mut at = 0;
+        let frames = drawn.seen.iter().map(|s| {
+            at += s.frames.len();
+            at - s.frames.len()..at
+        });
+        let (tokens, frame) = (config.tokens(), config.tokens() * config.vit_width);
+        let this = Self { store: Store::Memory(Vec::new()), frame, tokens, frames: frames.collect() };
+        Ok((this, drawn.seen.iter().flat_map(|s| &s.frames).collect()))
+    }
+}
+
+fn see(model: &Model, frames: &[&media::Frame]) -> Result<Vec<f16>, TrainError> {
+    let seen = model.backbone.blip2()?.see(model.manifest.view.tensor(frames, &model.device));
+    Ok(floats(seen).into_par_iter().map(f16::from_f32).collect())
+}
+
+/// Which items, seen by which network, through which view.
+fn key(model: &Model, drawn: &Drawn) -> Result<Digest, TrainError> {
+    let net = model.backbone.blip2()?;
+    let mut vit = Tensors::default();
+    vit.add("vit", Tensors::of(&net.vit));
+    vit.add("ln_vision", Tensors::of(&net.ln_vision));
+    let mut text = format!("tokens 1\0{}\0{}", model.manifest.view, model.manifest.sampling);
+    for (name, (_, values)) in &vit.map {
+        let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
+        text.push_str(&format!("\0{name}\0{}", Digest::of(&bytes)));
+    }
+    for (item, seen) in drawn.items.iter().zip(&drawn.seen) {
+        // The pixels themselves: drawings may differ by a shade between processors.
+        let pixels: Vec<Digest> = seen.frames.iter().map(|f| Digest::of(&f.rgb)).collect();
+        text.push_str(&format!("\0{}", item.name));
+        pixels.iter().for_each(|d| text.push_str(&d.to_string()));
+    }
+    Ok(Digest::of(text.as_bytes()))
+}
