@@ -288,14 +288,19 @@ pub struct Eval {
     pub json: bool,
 }
 
-/// Run a result card again and name every digest that differs
+/// Run a result card again and name every digest that differs, or a paper's tables and figures
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut eval world --card marks.json      make a card
-  likebut reproduce marks.json              the same marks here? if not, what differs?")]
+  likebut eval world --card marks.json          make a card
+  likebut reproduce marks.json                  the same marks here? if not, what differs?
+  likebut reproduce imagine --quick             IMAGINE's ablations on fixed features, in minutes
+  likebut reproduce imagine --out runs/again    the same with the Q-Former trained, in hours
+
+A paper's runs that are there already are not made again; the same command goes on after a stop, and
+writes imagine.html, imagine.md and imagine.json into the folder.")]
 pub struct Reproduce {
-    /// The card
-    #[arg(value_name = "FILE")]
+    /// The card, or the word imagine
+    #[arg(value_name = "FILE|imagine")]
     pub card: PathBuf,
     /// Where the set lies here, if not where the card says
     #[arg(long, value_name = "FOLDER")]
@@ -303,6 +308,41 @@ pub struct Reproduce {
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+    #[command(flatten)]
+    pub course: Course,
+}
+
+/// How a paper's runs are made.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "For imagine")]
+pub struct Course {
+    /// Where runs and report are written
+    #[arg(long, value_name = "FOLDER", default_value = "likebut-reproduce")]
+    pub out: PathBuf,
+    /// Train the head alone, on features made once by the model inside the program
+    #[arg(long)]
+    pub quick: bool,
+    /// A model folder to begin from, instead of captions learnt first
+    #[arg(long, value_name = "FOLDER")]
+    pub from: Option<PathBuf>,
+    /// Which variants, separated by commas; all if absent
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub variants: Vec<String>,
+    /// Runs of each variant
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub seeds: Option<u32>,
+    /// Updates in each run
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub steps: Option<u32>,
+    /// Families to learn from
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub train: Option<u32>,
+    /// Families to be marked on
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub test: Option<u32>,
+    /// Count parameters only; measure no times at the real model's size (they need 3 GB)
+    #[arg(long)]
+    pub no_times: bool,
 }
 
 /// Look at a set of questions before believing a mark

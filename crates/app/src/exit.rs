@@ -252,9 +252,10 @@ impl From<train::TrainError> for Failure {
         match error {
             Model(e) => e.into(),
             Recipe(e) => e.into(),
+            Marks(e) => e.into(),
             OtherRun { .. } => Self::usage(error),
             File { .. } | NotFinite { .. } | Finer(_) => Self::failed(error),
-            Weights(_) => Self::new(Exit::Missing, error),
+            Weights(_) | Family(_) => Self::new(Exit::Missing, error),
         }
     }
 }

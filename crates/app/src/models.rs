@@ -44,7 +44,8 @@ fn is_published(folder: &Path) -> bool {
     folder.is_dir() && !has("manifest.json") && (has("config.json") || has("open_clip_config.json"))
 }
 
-fn embedded(device: &nets::Device) -> Result<Model, Failure> {
+/// The model inside the program.
+pub fn embedded(device: &nets::Device) -> Result<Model, Failure> {
     Ok(Model::from_parts(MANIFEST, WEIGHTS, VOCAB, device)?)
 }
 

@@ -51,7 +51,8 @@ impl Fixed {
         }
         let mut composed = Vec::with_capacity(q * dim);
         for a in asked {
-            let (Some(v), Some(x)) = (items.chunks_exact(dim).nth(a.reference), words.chunks_exact(dim).nth(a.row)) else {
+            let (Some(v), Some(x)) = (items.chunks_exact(dim).nth(a.reference), words.chunks_exact(dim).nth(a.row))
+            else {
                 return Err(Misfit(format!("question {} asks about item {} of {n}", a.id, a.reference)));
             };
             composed.extend(v.iter().zip(x).map(|(v, x)| 0.5 * (v + x)));

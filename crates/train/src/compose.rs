@@ -10,9 +10,9 @@
 //! once more, with gradients, towards there (GradCache, Gao et al. 2021). The gradients are those of
 //! the whole batch; the memory is that of a chunk, the time half as much again.
 
+use crate::TrainError;
 use crate::adamw::Grads;
 use crate::questions::{Asked, Batches, also_right, described};
-use crate::TrainError;
 use crate::run::{Step, Task};
 use crate::tokens::Tokens;
 use burn::module::Module;
@@ -313,10 +313,8 @@ impl Compose<'_> {
         let back = total.backward();
         let trains = |n: &str| self.trains(n);
         let mut grads = Grads::of(net, &back, &trains);
-        let wanted: Vec<Option<Rows>> = leaves
-            .iter()
-            .map(|leaf| leaf.grad(&back).map(|g| Rows::new(floats(g), leaf.dims()[1])))
-            .collect();
+        let wanted: Vec<Option<Rows>> =
+            leaves.iter().map(|leaf| leaf.grad(&back).map(|g| Rows::new(floats(g), leaf.dims()[1]))).collect();
         drop(back);
         let mut at = 0;
         for chunk in &chunks {
@@ -333,7 +331,12 @@ impl Compose<'_> {
                 grads.add(Grads::of(net, &towards.backward(), &trains));
             }
         }
-        Step { loss: floats(total)[0], marks: marks.into_iter().map(|(n, t)| (n, floats(t)[0])).collect(), grads, carry }
+        Step {
+            loss: floats(total)[0],
+            marks: marks.into_iter().map(|(n, t)| (n, floats(t)[0])).collect(),
+            grads,
+            carry,
+        }
     }
 }
 
@@ -464,7 +467,8 @@ pub fn first_share(queries: &Rows, gallery: &Rows, asked: &[Asked]) -> f32 {
         .zip(asked)
         .filter(|(q, a)| {
             let score = |i: usize| q.iter().zip(&gallery.values[i * e..]).map(|(a, b)| a * b).sum::<f32>();
-            let best = (0..items).filter(|i| *i != a.reference).map(|i| (i, score(i))).max_by(|a, b| a.1.total_cmp(&b.1));
+            let best =
+                (0..items).filter(|i| *i != a.reference).map(|i| (i, score(i))).max_by(|a, b| a.1.total_cmp(&b.1));
             best.is_some_and(|b| a.targets.contains(&b.0))
         })
         .count();

@@ -19,6 +19,7 @@ mod journal;
 pub mod pretrain;
 pub mod questions;
 mod recipe;
+pub mod reproduce;
 pub mod run;
 mod schedule;
 mod tensorboard;

@@ -32,7 +32,12 @@ impl Step {
         carry: Vec<Tensor<2>>,
     ) -> Self {
         let grads = Grads::of(net, &total.backward(), &|n| task.trains(n));
-        Self { loss: floats(total)[0], marks: marks.into_iter().map(|(n, t)| (n, floats(t)[0])).collect(), grads, carry }
+        Self {
+            loss: floats(total)[0],
+            marks: marks.into_iter().map(|(n, t)| (n, floats(t)[0])).collect(),
+            grads,
+            carry,
+        }
     }
 }
 
@@ -138,6 +143,9 @@ pub enum TrainError {
     /// Patches.
     #[error(transparent)]
     Finer(#[from] nets::blip2::FinerError),
+    /// Marks.
+    #[error(transparent)]
+    Marks(#[from] benchmarks::Error),
     /// A model of another family.
     #[error(transparent)]
     Family(#[from] nets::FamilyError),
@@ -186,7 +194,8 @@ pub fn train<T: Task>(
             place.write(step, fingerprint, &net, &adam)?;
             let path = plan.dir.join(format!("{}.bad-batch.json", task.name()));
             let marks: BTreeMap<_, _> = marks.iter().map(|(n, v)| (*n, v.to_string())).collect();
-            let bad: Vec<&String> = grads.map.iter().filter(|(_, g)| g.iter().any(|v| !v.is_finite())).map(|g| g.0).collect();
+            let bad: Vec<&String> =
+                grads.map.iter().filter(|(_, g)| g.iter().any(|v| !v.is_finite())).map(|g| g.0).collect();
             let text = serde_json::json!({
                 "step": step, "loss": loss.to_string(), "marks": marks,
                 "parameters_without_finite_gradient": bad, "batch": task.describe(step),

@@ -12,6 +12,7 @@ mod eval;
 mod find;
 mod model;
 mod remove;
+mod reproduce;
 mod scenes;
 mod status;
 mod train;
@@ -54,6 +55,7 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Find(typed) => find::run(&typed, context),
         Command::Scenes(typed) => scenes::run(&typed, context),
         Command::Eval(typed) => eval::run(&typed, context),
+        Command::Reproduce(typed) if typed.card.as_os_str() == "imagine" => reproduce::run(&typed.course, context),
         Command::Reproduce(typed) => eval::reproduce(&typed, context),
         Command::Data(typed) => data::run(&typed.action, context),
         Command::Train(typed) => train::run(&typed, context),

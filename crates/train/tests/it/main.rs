@@ -68,7 +68,7 @@ fn weights(dir: &Path) -> Vec<u8> {
 fn broken_into_pieces(dir: &Path, recipe: &str) -> usize {
     let mut runs = 0;
     loop {
-        let left = std::sync::atomic::AtomicUsize::new(3 + runs % 3);
+        let left = std::sync::atomic::AtomicUsize::new(3 + runs);
         let stop = || {
             left.fetch_update(std::sync::atomic::Ordering::SeqCst, std::sync::atomic::Ordering::SeqCst, |n| {
                 n.checked_sub(1)

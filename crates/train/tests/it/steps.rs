@@ -1,5 +1,6 @@
 //! What one step of composition training does, on a tiny world.
 
+use crate::TURN;
 use domain::Split;
 use methods::imagine::{self, Imagine, Target};
 use methods::{Gallery, Model, covr2};
@@ -87,6 +88,7 @@ fn step(small: &Small, tokens: &Tokens, head: Head, chunk: usize) -> (train::run
 
 #[test]
 fn gradients_in_chunks_are_those_of_the_whole_batch() {
+    let _turn = TURN.lock();
     let small = small();
     let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
     let covr2 = covr2::Config { caption_weight: 0.5, ..covr2::Config::default() };
@@ -100,7 +102,7 @@ fn gradients_in_chunks_are_those_of_the_whole_batch() {
         assert!(whole.grads.length() > 1e-3);
         for chunk in [1, 5, 8] {
             let (parts, _) = step(&small, &tokens, head.clone(), chunk);
-            assert!((parts.loss - whole.loss).abs() < 1e-5);
+            assert!((parts.loss - whole.loss).abs() < 1e-5 * whole.loss.abs().max(1.0));
             assert_eq!(parts.grads.map.keys().collect::<Vec<_>>(), whole.grads.map.keys().collect::<Vec<_>>());
             for (name, ours) in &parts.grads.map {
                 let theirs = &whole.grads.map[name];
@@ -117,12 +119,12 @@ fn gradients_in_chunks_are_those_of_the_whole_batch() {
 
 #[test]
 fn tokens_on_disk_are_those_in_memory_and_go_on_after_a_kill() {
+    let _turn = TURN.lock();
     let small = small();
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("train.f16");
-    let open = |model: &Model, stop: &dyn Fn() -> bool| {
-        Tokens::on_disk(&path, model, &small.drawn, &|_, _| (), stop).unwrap()
-    };
+    let open =
+        |model: &Model, stop: &dyn Fn() -> bool| Tokens::on_disk(&path, model, &small.drawn, &|_, _| (), stop).unwrap();
     let memory = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
     // Stopped after one batch, then cut in the middle of it, then made whole.
     let asked = std::cell::Cell::new(0);
@@ -170,6 +172,7 @@ fn anywhere() -> (Fixed, Vec<Vec<Asked>>) {
 
 #[test]
 fn a_head_learns_on_features_from_anywhere_and_its_libraries_stay_diverse() {
+    let _turn = TURN.lock();
     let (features, questions) = anywhere();
     let flat: Vec<Asked> = questions.iter().flatten().cloned().collect();
     let device = nets::cpu().autodiff();
@@ -232,6 +235,7 @@ fn features_that_do_not_fit_are_refused() {
 
 #[test]
 fn frozen_targets_stay_and_the_query_side_moves() {
+    let _turn = TURN.lock();
     let small = small();
     let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
     let (step, _) = step(&small, &tokens, Head::Covr2(covr2::Config::default()), 0);

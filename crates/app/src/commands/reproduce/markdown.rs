@@ -1,0 +1,128 @@
+//! The reproduction as Markdown: our column beside the paper's.
+
+use std::fmt::Write as _;
+
+use train::reproduce::{Group, Line, Spread};
+
+use super::{EXHIBITS, Findings, how, said, verdict};
+
+/// The whole report.
+pub fn report(f: &Findings) -> String {
+    let mut out = String::from("# IMAGINE on scenes: the paper's tables and figures again\n\n");
+    let _ = writeln!(out, "Written by the command below; nothing in it is typed by hand.\n");
+    let _ = writeln!(out, "```console\n$ {}\n```\n", f.command);
+    list(&mut out, &how(f));
+    let _ = writeln!(out, "\n## What came out\n");
+    list(&mut out, &said(f));
+    let _ = writeln!(out, "\n## Table 3: what the head costs\n");
+    table_3(f, &mut out);
+    for (key, title) in EXHIBITS {
+        let lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.exhibit == *key || l.exhibit == "full").collect();
+        if lines.len() < 2 {
+            continue;
+        }
+        let _ = writeln!(out, "\n## {title}\n");
+        out.push_str(
+            "| variant | changes | average, all | R@1 explicit | R@1 implied | R@1 implied less full | | paper: WebVid | paper: FashionIQ R@10 | paper: CIRR |\n\
+             |---|---|---|---|---|---|---|---|---|---|\n",
+        );
+        for l in lines {
+            let [all, explicit, implied] = [0, 1, 2].map(|i| l.groups.get(i));
+            let less = implied.and_then(|g| g.r1_less_full);
+            let cell = |g: Option<&Group>, of: fn(&Group) -> Spread| g.map_or("–".into(), |g| spread(of(g)));
+            let gap = less.map_or("–".into(), |e| format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high));
+            let paper = |i: usize| l.paper[i].map_or("–".into(), |v| format!("{v:.2}"));
+            let _ = writeln!(
+                out,
+                "| {} | {} | {} | {} | {} | {gap} | {} | {} | {} | {} |",
+                l.variant,
+                l.about,
+                cell(all, |g| g.average),
+                cell(explicit, |g| g.r1),
+                cell(implied, |g| g.r1),
+                verdict(less),
+                paper(2),
+                paper(0),
+                paper(3),
+            );
+        }
+    }
+    if !f.cases.is_empty() {
+        let _ = writeln!(out, "\n## Figure 7: cases that SIC decides\n");
+        out.push_str(
+            "Implied questions that the full method answers with every seed and the one without SIC with none.\n\n",
+        );
+        out.push_str("| reference | words | right answer | its rank without SIC |\n|---|---|---|--:|\n");
+        for c in &f.cases {
+            let _ = writeln!(out, "| {} | {} | {} | {} |", c.reference, c.words, c.target, c.rank_without);
+        }
+    }
+    if !f.runs.left_out.is_empty() {
+        let _ = writeln!(out, "\n## Left out\n");
+        let all: Vec<String> = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}.")).collect();
+        list(&mut out, &all);
+    }
+    out
+}
+
+fn list(out: &mut String, lines: &[String]) {
+    for line in lines {
+        let _ = writeln!(out, "- {line}");
+    }
+}
+
+/// A mean with half its interval.
+pub fn spread(s: Spread) -> String {
+    match s.half {
+        Some(half) => format!("{:.2} ± {half:.2}", s.mean),
+        None => format!("{:.2}", s.mean),
+    }
+}
+
+/// Rows of Table 3: what, ours, the paper's.
+pub fn costs(f: &Findings) -> Vec<[String; 3]> {
+    let c = &f.cost;
+    let million = |n: usize| format!("{:.2} M", n as f64 / 1e6);
+    let mut rows = vec![
+        ["parameters, CoVR-2's backbone".into(), million(c.backbone), "1173.19 M".into()],
+        ["parameters, with the head (`paper_sized`)".into(), million(c.backbone + c.added), "1174.14 M".into()],
+        ["parameters added".into(), c.added.to_string(), "0.95 M".into()],
+        ["numbers of the two libraries, not trained".into(), c.libraries.to_string(), "–".into()],
+    ];
+    if let Some(t) = &c.times {
+        let covr2 = t.vit + t.composed;
+        let share = |more: f64, of: f64| format!("{:.2} %", 100.0 * more / of);
+        rows.extend([
+            ["seconds per query, CoVR-2 (one frame)".into(), format!("{covr2:.3}"), "0.0653".into()],
+            ["seconds per query, IMAGINE".into(), format!("{:.3}", covr2 + t.imagery), "0.0660".into()],
+            ["query overhead".into(), share(t.imagery, covr2), "1.07 %".into()],
+            ["of which the head alone".into(), share(t.head, covr2), "–".into()],
+            [
+                format!("seconds per training step of {} on cached tokens, CoVR-2", t.batch),
+                format!("{:.3}", t.step),
+                "9.612 (its own batch, with the vision transformer)".into(),
+            ],
+            ["the same, IMAGINE".into(), format!("{:.3}", t.step_imagine), "9.901".into()],
+            ["training overhead on cached tokens".into(), share(t.step_imagine - t.step, t.step), "–".into()],
+            [
+                "training overhead with the vision transformer run every time".into(),
+                share(t.step_imagine - t.step, t.step + 2.0 * t.batch as f64 * t.vit),
+                "3.0 %".into(),
+            ],
+        ]);
+    }
+    rows
+}
+
+fn table_3(f: &Findings, out: &mut String) {
+    out.push_str("| | here | paper (V100) |\n|---|--:|--:|\n");
+    for [what, ours, theirs] in costs(f) {
+        let _ = writeln!(out, "| {what} | {ours} | {theirs} |");
+    }
+    if f.cost.times.is_some() {
+        out.push_str(
+            "\nTimes are of this machine with random weights at the real size; the vision transformer's is that of one of its \
+             alike blocks times their number.\n",
+        );
+    }
+}

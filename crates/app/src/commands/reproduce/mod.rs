@@ -1,0 +1,304 @@
+//! `likebut reproduce imagine`: a paper's tables and figures again.
+
+mod markdown;
+mod page;
+mod plot;
+
+use std::path::Path;
+
+use benchmarks::Estimate;
+use domain::Change;
+use serde_json::json;
+use train::reproduce::{Cost, Course, Runs, Summary, cost, imagine, summary};
+use train::{Recipe, Run, Stage, run::Ended};
+
+use crate::cli;
+use crate::commands::{Context, print_json};
+use crate::exit::{Exit, Failure, nearest};
+use crate::interrupt;
+use crate::models;
+use crate::paths::shown;
+use crate::progress::Progress;
+
+/// The recipe whose captions the full course begins from.
+const RECIPE: &str = include_str!("../../../../../recipes/scenes-toy.toml");
+
+/// All that the report is made of.
+pub struct Findings {
+    /// The runs.
+    pub runs: Runs,
+    /// Side by side.
+    pub summary: Summary,
+    /// Table 3.
+    pub cost: Cost,
+    /// The command that makes all of it again.
+    pub command: String,
+    /// Questions that the full method answers and the one without prototypes does not.
+    pub cases: Vec<Case>,
+}
+
+/// One such question.
+pub struct Case {
+    /// What the reference shows, by its name.
+    pub reference: String,
+    /// The words.
+    pub words: String,
+    /// The right answer's name.
+    pub target: String,
+    /// Its rank without prototypes, the middle one over seeds.
+    pub rank_without: usize,
+}
+
+/// Runs what was asked for.
+pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
+    let mut course = if typed.quick { Course::quick() } else { Course::full() };
+    if let Some(n) = typed.seeds {
+        course.seeds = (1..=u64::from(n)).collect();
+    }
+    course.training.steps = typed.steps.map_or(course.training.steps, |n| n as usize);
+    course.train = typed.train.map_or(course.train, |n| n as usize);
+    course.test = typed.test.map_or(course.test, |n| n as usize);
+    if course.train < course.training.families {
+        let need = course.training.families;
+        return Err(Failure::usage(format!("a batch takes {need} families, the world has {}", course.train)));
+    }
+    for name in &typed.variants {
+        if methods::imagine::variant(name).is_none() {
+            let all = methods::imagine::VARIANTS.iter().map(|v| v.name);
+            let failure = Failure::usage(format!("there is no variant {name:?}"));
+            return Err(match nearest(name, all) {
+                Some(meant) => failure.hint(format!("did you mean {meant:?}?")),
+                None => failure,
+            });
+        }
+    }
+    std::fs::create_dir_all(&typed.out)
+        .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
+    let again = format!("likebut reproduce imagine --out {}", shown(&typed.out));
+
+    let mut shown_stage: Option<(&'static str, Progress)> = None;
+    let mut tell = |p: train::Progress| {
+        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
+            let unit = match p.stage {
+                "draw" | "encode" => "scenes",
+                "run" => "runs",
+                "features" => "vectors",
+                _ => "steps",
+            };
+            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
+        }
+        if let Some((_, progress)) = &mut shown_stage {
+            progress.set_total(p.total as u64);
+            progress.note(p.line);
+            progress.set(p.done as u64);
+        }
+    };
+    let begun_from = match (&typed.from, typed.quick) {
+        (Some(folder), _) => Some(folder.clone()),
+        (None, true) => None,
+        (None, false) => {
+            // The full course begins where captions end, as the paper begins from BLIP-2.
+            let recipe = Recipe::parse(RECIPE)?;
+            let dir = typed.out.join("backbone");
+            let run = Run { dir: &dir, until: Stage::Pretrain, checkpoint_every: 50, validate_every: 500 };
+            if train::follow(&recipe, &run, &mut tell, &interrupt::requested)? != Ended::Done {
+                context.say(format!("stopped; to go on: {again}"));
+                return Ok(Exit::Interrupted);
+            }
+            Some(dir.join("pretrained"))
+        }
+    };
+    let model = match &begun_from {
+        Some(folder) => methods::Model::open(folder, &nets::cpu())?,
+        None => models::embedded(&nets::cpu())?,
+    };
+    let runs = imagine(&typed.out, &model, &course, &typed.variants, &mut tell, &interrupt::requested)?;
+    drop(shown_stage);
+    let Some(runs) = runs else {
+        context.say(format!("stopped; what was run is kept; to go on: {again}"));
+        return Ok(Exit::Interrupted);
+    };
+    context.say("measuring what the head costs at the real model's size");
+    let cost = cost(!typed.no_times);
+    let findings = Findings { summary: summary(&runs), cases: cases(&runs), cost, command: command(typed), runs };
+    let value = json(&findings);
+    let files = [
+        ("imagine.json", format!("{value:#}\n")),
+        ("imagine.md", markdown::report(&findings)),
+        ("imagine.html", page::report(&findings)),
+    ];
+    for (name, text) in files {
+        write(&typed.out.join(name), &text)?;
+    }
+    let report = typed.out.join("imagine.html");
+    print_json(json!({"report": report, "runs": findings.runs.outcomes.len(), "left_out": findings.runs.left_out}))?;
+    context.say(format!("the report lies in {}", shown(&report)));
+    Ok(Exit::Ok)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Failure> {
+    std::fs::write(path, text).map_err(|e| Failure::from(e).about(format!("cannot write {}", shown(path))))
+}
+
+/// What was typed, without the folder.
+fn command(typed: &cli::Course) -> String {
+    let mut out = String::from("likebut reproduce imagine");
+    if typed.quick {
+        out.push_str(" --quick");
+    }
+    for (flag, value) in [("seeds", typed.seeds), ("steps", typed.steps), ("train", typed.train), ("test", typed.test)]
+    {
+        if let Some(value) = value {
+            out.push_str(&format!(" --{flag} {value}"));
+        }
+    }
+    if !typed.variants.is_empty() {
+        out.push_str(&format!(" --variants {}", typed.variants.join(",")));
+    }
+    out
+}
+
+/// The numbers, for programs.
+fn json(f: &Findings) -> serde_json::Value {
+    json!({
+        "likebut": crate::JSON_VERSION,
+        "command": f.command,
+        "course": f.runs.course,
+        "model": f.runs.model,
+        "weights": f.runs.weights,
+        "questions": f.runs.questions.len(),
+        "gallery": f.runs.gallery,
+        "asked": f.runs.asked,
+        "cost": f.cost,
+        "variants": f.summary.lines,
+        "left_out": f.runs.left_out,
+        "machine": crate::commands::eval::machine(),
+    })
+}
+
+/// Questions of the implied kind that the full method gets right with every seed and the one without
+/// prototypes with none, the plainest first.
+fn cases(runs: &Runs) -> Vec<Case> {
+    let of = |name: &str, i: usize| -> Vec<usize> {
+        runs.outcomes.iter().filter(|o| o.variant == name).map(|o| o.ranks[i]).collect()
+    };
+    let mut out: Vec<Case> = runs
+        .questions
+        .iter()
+        .enumerate()
+        .filter(|(_, q)| q.change == Some(Change::Implied))
+        .filter_map(|(i, q)| {
+            let (full, mut without) = (of("full", i), of("without-sic", i));
+            without.sort_unstable();
+            let clear = !full.is_empty() && full.iter().all(|r| *r == 1) && without.first().is_some_and(|r| *r > 1);
+            clear.then(|| Case {
+                reference: q.reference.clone(),
+                words: q.text.clone(),
+                target: q.targets.first().cloned().unwrap_or_default(),
+                rank_without: without[without.len() / 2],
+            })
+        })
+        .collect();
+    out.sort_by(|a, b| b.rank_without.cmp(&a.rank_without).then_with(|| a.reference.cmp(&b.reference)));
+    out.truncate(8);
+    out
+}
+
+/// The exhibits in the report's order: its key, its title, and what is plotted along it.
+pub const EXHIBITS: &[(&str, &str)] = &[
+    ("table 4", "Table 4: which loss carries what"),
+    ("figure 3", "Figure 3: schema-imagery construction"),
+    ("figure 4", "Figure 4: imagery-guided composition"),
+    ("figure 5", "Figure 5: dual-space alignment"),
+    ("table 5", "Table 5: momentum μ"),
+    ("figure 6", "Figure 6: how many prototypes (k), how much schema loss (λ)"),
+    ("choices", "What the paper leaves open"),
+];
+
+/// What a variant's interval says against the full method, in words.
+pub fn verdict(less: Option<Estimate>) -> &'static str {
+    match less {
+        None => "",
+        Some(e) if e.high < 0.0 => "below full",
+        Some(e) if e.low > 0.0 => "above full",
+        Some(_) => "no difference shown",
+    }
+}
+
+/// Lines that say plainly what came out.
+pub fn said(f: &Findings) -> Vec<String> {
+    let mut out = Vec::new();
+    let point = |e: Estimate| format!("{:+.2} points ({:+.2} to {:+.2})", e.value, e.low, e.high);
+    for (group, i) in [("all", 0), ("explicit", 1), ("implied", 2)] {
+        let less = f.summary.find("without-sic").and_then(|l| l.groups.get(i)?.r1_less_full);
+        if let Some(e) = less {
+            let what = match verdict(Some(e)) {
+                "below full" => "SIC helps here, and the interval excludes zero",
+                "above full" => "SIC hurts here, and the interval excludes zero",
+                _ => "no effect of SIC is shown",
+            };
+            out.push(format!("Without SIC, R@1 on {group} questions is {} from the full method: {what}.", point(e)));
+        }
+    }
+    for (key, title) in EXHIBITS {
+        let (alike, pairs) = f.summary.agreement(key);
+        if pairs > 0 {
+            let title = title.split(':').next().unwrap_or(title);
+            out.push(format!(
+                "{title}: of {pairs} pairs with a printed WebVid average, {alike} stand here in the paper's order."
+            ));
+        }
+    }
+    let collapsed: Vec<String> = f
+        .summary
+        .lines
+        .iter()
+        .filter_map(|l| l.likeness.filter(|x| *x > 0.95).map(|x| format!("{} ({x:.2})", l.variant)))
+        .collect();
+    if !collapsed.is_empty() {
+        out.push(format!("Libraries that came together (mean pairwise cosine above 0.95): {}.", collapsed.join(", ")));
+    }
+    out
+}
+
+/// How the runs were made, in a sentence or two.
+pub fn how(f: &Findings) -> Vec<String> {
+    let c = &f.runs.course;
+    let what = match c.training.learns {
+        train::compose::Learns::Head => {
+            "adapter mode: the backbone is frozen, its composed feature has been trained before, and only SIC, fusion and modulation learn. \
+             Variants that act through the Q-Former show little here; the paper trains it"
+        }
+        train::compose::Learns::QFormer => {
+            "the Q-Former, its queries and projections and the head learn, as in the paper; the vision transformer is frozen"
+        }
+    };
+    vec![
+        format!("{what}."),
+        format!(
+            "{} steps of {} × {} triplets at peak rate {}, {} families of scenes to learn from, seeds {}.",
+            c.training.steps,
+            c.training.families,
+            c.training.triplets,
+            c.training.rate,
+            c.train,
+            c.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
+        ),
+        format!(
+            "Begun from {} (weights {}); {} questions on a gallery of {} drawn scenes that nothing was chosen on (digest {}).",
+            f.runs.model,
+            f.runs.weights.short(),
+            f.runs.questions.len(),
+            f.runs.gallery,
+            f.runs.asked.short(),
+        ),
+        "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \
+         with 95 % bootstrap intervals over questions."
+            .into(),
+        format!("Machine: {}. Training took {:.1} minutes in all.", crate::commands::eval::machine(), minutes(f)),
+    ]
+}
+
+fn minutes(f: &Findings) -> f64 {
+    f.runs.outcomes.iter().map(|o| o.secs).sum::<f64>() / 60.0
+}

@@ -1,0 +1,169 @@
+//! The reproduction as one self-contained page: plots, tables, and what they say.
+
+use std::fmt::Write as _;
+
+use train::reproduce::Line;
+
+use super::markdown::{costs, spread};
+use super::plot::{Bar, bars, curve};
+use super::{EXHIBITS, Findings, how, said, verdict};
+
+const TOKENS: &str = include_str!("../../page/tokens.css");
+const STYLE: &str = "
+body{margin:0 auto;max-width:68rem;padding:2rem 1.25rem;background:var(--paper);color:var(--ink);font:1rem/1.5 var(--sans)}
+h1,h2{font-family:var(--serif);line-height:1.2}h2{margin-top:2.5rem}
+table{border-collapse:collapse;width:100%;font-size:.875rem}td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
+td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.wide{overflow-x:auto}svg{width:100%;height:auto;background:var(--surface);border:1px solid var(--line);margin:.75rem 0}
+.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
+svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);font-size:11px}
+.ours{fill:var(--accent)}.theirs{fill:var(--ink-soft)}.spread{stroke:var(--ink);fill:none;stroke-width:1.2}
+.line{stroke:var(--line);fill:none}.curve{stroke:var(--accent);fill:none;stroke-width:1.5}code{font-family:var(--mono)}
+";
+
+/// Text made safe within HTML, as content and as a quoted attribute.
+pub fn escape(text: &str) -> String {
+    let safe = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    safe.replace('"', "&quot;").replace('\'', "&#39;")
+}
+
+/// The whole page.
+pub fn report(f: &Findings) -> String {
+    let mut out = format!(
+        "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
+         <title>IMAGINE on scenes</title><style>{TOKENS}{STYLE}</style></head><body>\
+         <h1>IMAGINE on scenes: the paper's tables and figures again</h1>\
+         <p>Made by <code>{}</code>; every number is computed from the runs.</p>",
+        escape(&f.command)
+    );
+    list(&mut out, &how(f));
+    out.push_str("<h2>What came out</h2>");
+    list(&mut out, &said(f));
+    out.push_str("<h2>Table 3: what the head costs</h2><div class=\"wide\"><table><tr><th></th><th>here</th><th>paper (V100)</th></tr>");
+    for [what, ours, theirs] in costs(f) {
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
+            escape(&what),
+            escape(&ours),
+            escape(&theirs)
+        );
+    }
+    out.push_str("</table></div>");
+    for (key, title) in EXHIBITS {
+        let lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.exhibit == *key || l.exhibit == "full").collect();
+        if lines.len() < 2 {
+            continue;
+        }
+        let _ = write!(out, "<h2>{}</h2>", escape(title));
+        match *key {
+            "table 5" => sweeps(&mut out, f, &[("momentum μ", MOMENTA)]),
+            "figure 6" => {
+                sweeps(&mut out, f, &[("prototypes taken, k", TAKEN), ("weight of the schema loss, λ", WEIGHTS)])
+            }
+            _ => {
+                let all = lines.iter().filter_map(|l| bar(l, &l.variant)).collect::<Vec<_>>();
+                out.push_str(&bars(&format!("{title}: mean of R@1, 5, 10, 50"), &all));
+            }
+        }
+        table(&mut out, &lines);
+    }
+    if !f.cases.is_empty() {
+        out.push_str(
+            "<h2>Figure 7: cases that SIC decides</h2><p>Implied questions that the full method answers with every seed and the one \
+             without SIC with none.</p><div class=\"wide\"><table><tr><th>reference</th><th>words</th><th>right answer</th><th>its rank without SIC</th></tr>",
+        );
+        for c in &f.cases {
+            let _ = write!(
+                out,
+                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
+                escape(&c.reference),
+                escape(&c.words),
+                escape(&c.target),
+                c.rank_without
+            );
+        }
+        out.push_str("</table></div>");
+    }
+    if !f.runs.left_out.is_empty() {
+        out.push_str("<h2>Left out</h2>");
+        let all: Vec<String> = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}.")).collect();
+        list(&mut out, &all);
+    }
+    out + "</body></html>\n"
+}
+
+const MOMENTA: &[(f64, &str)] = &[
+    (0.0, "without-momentum"),
+    (0.4, "momentum-0.4"),
+    (0.5, "momentum-0.5"),
+    (0.6, "momentum-0.6"),
+    (0.8, "momentum-0.8"),
+    (0.9, "full"),
+    (1.0, "static"),
+];
+const TAKEN: &[(f64, &str)] =
+    &[(1.0, "top-1"), (5.0, "top-5"), (10.0, "full"), (15.0, "top-15"), (20.0, "top-20"), (32.0, "without-top-k")];
+const WEIGHTS: &[(f64, &str)] = &[
+    (0.0, "without-schema"),
+    (0.1, "schema-0.1"),
+    (0.3, "schema-0.3"),
+    (0.5, "full"),
+    (0.7, "schema-0.7"),
+    (1.0, "schema-1"),
+];
+
+fn sweeps(out: &mut String, f: &Findings, which: &[(&str, &[(f64, &str)])]) {
+    out.push_str("<div class=\"two\">");
+    for (axis, points) in which {
+        let found: Vec<(f64, Bar)> =
+            points.iter().filter_map(|(at, name)| Some((*at, bar(f.summary.find(name)?, name)?))).collect();
+        out.push_str(&curve(&format!("mean of R@1, 5, 10, 50 over {axis}"), axis, &found));
+    }
+    out.push_str("</div>");
+}
+
+fn bar(line: &Line, name: &str) -> Option<Bar> {
+    let all = line.groups.first()?;
+    Some(Bar {
+        name: name.to_owned(),
+        value: all.average.mean,
+        half: all.average.half.unwrap_or(0.0),
+        paper: line.paper[2].map(f64::from),
+    })
+}
+
+fn list(out: &mut String, lines: &[String]) {
+    out.push_str("<ul>");
+    for line in lines {
+        let _ = write!(out, "<li>{}</li>", escape(line));
+    }
+    out.push_str("</ul>");
+}
+
+fn table(out: &mut String, lines: &[&Line]) {
+    out.push_str(
+        "<div class=\"wide\"><table><tr><th>variant</th><th>changes</th><th>average, all</th><th>R@1 explicit</th><th>R@1 implied</th>\
+         <th>R@1 implied less full</th><th></th><th>paper: WebVid</th></tr>",
+    );
+    for l in lines {
+        let [all, explicit, implied] = [0, 1, 2].map(|i| l.groups.get(i));
+        let less = implied.and_then(|g| g.r1_less_full);
+        let gap = less.map_or("–".into(), |e| format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high));
+        let _ = write!(
+            out,
+            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
+             <td class=\"n\">{gap}</td><td>{}</td><td class=\"n\">{}</td></tr>",
+            escape(&l.variant),
+            escape(&l.about),
+            all.map_or("–".into(), |g| spread(g.average)),
+            explicit.map_or("–".into(), |g| spread(g.r1)),
+            implied.map_or("–".into(), |g| spread(g.r1)),
+            verdict(less),
+            l.paper[2].map_or("–".into(), |v| format!("{v:.2}")),
+        );
+    }
+    out.push_str("</table></div>");
+}

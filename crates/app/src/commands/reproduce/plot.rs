@@ -1,0 +1,152 @@
+//! Plots as SVG, drawn here: bars with intervals, and curves over a setting.
+
+use std::fmt::Write as _;
+
+/// One bar or point: its name, our value with half its interval, and the paper's.
+pub struct Bar {
+    /// Under or beside it.
+    pub name: String,
+    /// Ours.
+    pub value: f64,
+    /// Half its interval.
+    pub half: f64,
+    /// The paper's, on its own data.
+    pub paper: Option<f64>,
+}
+
+const ROW: f64 = 26.0;
+const LEFT: f64 = 190.0;
+const WIDTH: f64 = 720.0;
+
+/// The scale of some values: lowest and highest shown, whole numbers with room on both sides.
+fn scale(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let (low, high) = values.filter(|v| v.is_finite()).fold((f64::MAX, f64::MIN), |(l, h), v| (l.min(v), h.max(v)));
+    if low > high {
+        return (0.0, 1.0);
+    }
+    let room = ((high - low) * 0.15).max(0.5);
+    ((low - room).max(0.0).floor(), (high + room).ceil())
+}
+
+/// Horizontal bars: ours on the left half with intervals, the paper's on the right half, each on its own
+/// scale, because the two are marks of different data.
+pub fn bars(caption: &str, bars: &[Bar]) -> String {
+    let height = ROW * bars.len() as f64 + 44.0;
+    let paper: Vec<f64> = bars.iter().filter_map(|b| b.paper).collect();
+    let half = if paper.is_empty() { WIDTH - LEFT - 60.0 } else { (WIDTH - LEFT) / 2.0 - 60.0 };
+    let (low, high) = scale(bars.iter().flat_map(|b| [b.value - b.half, b.value + b.half]));
+    let (paper_low, paper_high) = scale(paper.iter().copied());
+    let x = |v: f64| LEFT + (v - low) / (high - low) * half;
+    let paper_at = LEFT + half + 70.0;
+    let paper_x = |v: f64| (v - paper_low) / (paper_high - paper_low) * (half - 10.0);
+    let mut out = open(height, caption);
+    let _ = write!(out, "<text x=\"{LEFT}\" y=\"16\" class=\"axis\">here, from {low:.0} to {high:.0}</text>");
+    if !paper.is_empty() {
+        let _ = write!(
+            out,
+            "<text x=\"{paper_at:.1}\" y=\"16\" class=\"axis\">paper (WebVid-CoVR), from {paper_low:.0} to {paper_high:.0}</text>"
+        );
+    }
+    for (i, bar) in bars.iter().enumerate() {
+        let y = 26.0 + ROW * i as f64;
+        let mid = y + ROW / 2.0 - 2.0;
+        let _ = write!(
+            out,
+            "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
+             <rect class=\"ours\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"14\"/>",
+            LEFT - 8.0,
+            mid + 4.0,
+            super::page::escape(&bar.name),
+            mid - 7.0,
+            (x(bar.value) - LEFT).max(0.0),
+        );
+        let (a, b) = (x((bar.value - bar.half).max(low)), x(bar.value + bar.half));
+        let _ = write!(
+            out,
+            "<path class=\"spread\" d=\"M{a:.1} {mid:.1}H{b:.1}M{a:.1} {:.1}v8M{b:.1} {:.1}v8\"/>\
+             <text x=\"{:.1}\" y=\"{:.1}\" class=\"value\">{:.1}</text>",
+            mid - 4.0,
+            mid - 4.0,
+            b + 6.0,
+            mid + 4.0,
+            bar.value,
+        );
+        if let Some(paper) = bar.paper {
+            let w = paper_x(paper).max(0.0);
+            let _ = write!(
+                out,
+                "<rect class=\"theirs\" x=\"{paper_at:.1}\" y=\"{:.1}\" width=\"{w:.1}\" height=\"14\"/>\
+                 <text x=\"{:.1}\" y=\"{:.1}\" class=\"value\">{paper:.1}</text>",
+                mid - 7.0,
+                paper_at + w + 6.0,
+                mid + 4.0,
+            );
+        }
+    }
+    out + "</svg>"
+}
+
+/// A curve over a setting, in the order of its values.
+pub fn curve(caption: &str, axis: &str, points: &[(f64, Bar)]) -> String {
+    let (w, h) = (420.0, 260.0);
+    let (left, bottom, top, right) = (48.0, 216.0, 28.0, 400.0);
+    let (low, high) = scale(points.iter().flat_map(|(_, b)| [b.value - b.half, b.value + b.half]));
+    let (first, last) = points.iter().fold((f64::MAX, f64::MIN), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
+    let span = (last - first).max(1e-9);
+    let x = |v: f64| left + 12.0 + (v - first) / span * (right - left - 24.0);
+    let y = |v: f64| bottom - (v - low) / (high - low) * (bottom - top);
+    let mut out = format!(
+        "<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
+        super::page::escape(caption),
+        super::page::escape(caption)
+    );
+    let _ = write!(
+        out,
+        "<path class=\"line\" d=\"M{left} {top}V{bottom}H{right}\"/>\
+         <text x=\"{:.1}\" y=\"{bottom:.1}\" text-anchor=\"end\" class=\"axis\">{low:.0}</text>\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"axis\">{high:.0}</text>\
+         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"axis\">{}</text>",
+        left - 6.0,
+        left - 6.0,
+        top + 6.0,
+        (left + right) / 2.0,
+        h - 8.0,
+        super::page::escape(axis),
+    );
+    let mut path = String::new();
+    for (i, (at, bar)) in points.iter().enumerate() {
+        let (px, py) = (x(*at), y(bar.value));
+        let _ = write!(path, "{}{px:.1} {py:.1}", if i == 0 { "M" } else { "L" });
+        let (a, b) = (y((bar.value - bar.half).max(low)), y(bar.value + bar.half));
+        let _ = write!(
+            out,
+            "<path class=\"spread\" d=\"M{px:.1} {a:.1}V{b:.1}\"/><circle class=\"ours\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"4\"/>\
+             <text x=\"{px:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"axis\">{at}</text>",
+            bottom + 16.0,
+        );
+    }
+    let _ = write!(out, "<path class=\"curve\" d=\"{path}\"/>");
+    out + "</svg>"
+}
+
+fn open(height: f64, caption: &str) -> String {
+    let caption = super::page::escape(caption);
+    format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{caption}\"><title>{caption}</title>")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plots_hold_every_value_and_escape_names() {
+        let bar = |name: &str, value, paper| Bar { name: name.into(), value, half: 1.0, paper };
+        let svg = bars("a < b", &[bar("full", 61.25, Some(85.63)), bar("x & y", 58.0, None)]);
+        for part in ["a &lt; b", "x &amp; y", ">61.2<", ">85.6<", "</svg>"] {
+            assert!(svg.contains(part), "{part}: {svg}");
+        }
+        let svg = curve("μ", "momentum", &[(0.0, bar("a", 50.0, None)), (0.9, bar("b", 60.0, None))]);
+        assert_eq!(svg.matches("<circle").count(), 2);
+        assert!(!svg.contains("NaN") && !bars("none", &[]).contains("NaN"));
+    }
+}

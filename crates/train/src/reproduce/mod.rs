@@ -1,0 +1,381 @@
+//! The paper's tables and figures again, on scenes: every variant of IMAGINE trained with several
+//! seeds and marked, and what came out put side by side.
+//!
+//! Each run of a variant leaves one small file with every question's rank; what is there already is
+//! not trained again, so that hours of work survive a stop, and every number of the report can be
+//! computed anew.
+//! Marks are given by `benchmarks` on all test scenes; nothing is chosen by them.
+
+mod cost;
+mod summary;
+
+pub use cost::{Cost, cost};
+pub use summary::{Group, Line, Spread, Summary, summary};
+
+use crate::TrainError;
+use crate::adapt::{Adapt, Fixed};
+use crate::compose::{self, Compose, Head, Learns, Net, Rows, Settings};
+use crate::data::Drawn;
+use crate::pretrain::families;
+use crate::questions::{Asked, questions};
+use crate::run::{Ended, Plan, Progress, Task, train};
+use crate::tokens::Tokens;
+use benchmarks::bootstrap::Bootstrap;
+use benchmarks::{Benchmark, Protocol};
+use domain::{Digest, GalleryEntry, Split, Triplet};
+use methods::imagine::{Config, Imagine, VARIANTS, Variant};
+use methods::{Gallery, Model};
+use nets::blip2::Blip2;
+use scenes::World;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::Instant;
+
+/// How the variants are trained and marked.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Course {
+    /// Families to learn from.
+    pub train: usize,
+    /// Families to be marked on.
+    pub test: usize,
+    /// One run of each variant for each.
+    pub seeds: Vec<u64>,
+    /// How long, how large a batch, what learns.
+    pub training: Settings,
+    /// The full method; variants change it.
+    pub head: Config,
+}
+
+impl Course {
+    /// The Q-Former learns, as in the paper: hours on two cores.
+    pub fn full() -> Self {
+        let training = Settings {
+            steps: 300,
+            families: 16,
+            triplets: 4,
+            rate: 5e-4,
+            warmup: 30,
+            decay: 0.05,
+            chunk: 0,
+            learns: Learns::QFormer,
+        };
+        Self { train: 1500, test: 230, seeds: vec![1, 2, 3], training, head: Config::default() }
+    }
+
+    /// Adapter mode: the head alone learns, on features made once; minutes.
+    pub fn quick() -> Self {
+        let full = Self::full();
+        let training =
+            Settings { steps: 150, families: 32, rate: 1e-3, warmup: 15, learns: Learns::Head, ..full.training };
+        Self { train: 300, test: 60, training, ..full }
+    }
+
+    /// Whether this variant can be run in this course; a sentence says why not.
+    pub fn can(&self, variant: &Variant, queries: usize) -> Result<(), String> {
+        use methods::imagine::{Begin, WordsFeature};
+        let c = self.settings(variant);
+        let fixed = self.training.learns == Learns::Head;
+        if fixed && matches!(c.begin, Begin::Slots | Begin::Queries) {
+            return Err("features that are made once have no slots".into());
+        }
+        if matches!(c.begin, Begin::Slots | Begin::Queries) && queries != c.prototypes {
+            return Err(format!("the backbone has {queries} queries for {} prototypes", c.prototypes));
+        }
+        if fixed && c.words_feature != WordsFeature::Cls {
+            return Err("features that are made once are made in one way".into());
+        }
+        c.check()
+    }
+
+    fn settings(&self, variant: &Variant) -> Config {
+        let mut c = self.head.clone();
+        (variant.set)(&mut c);
+        c
+    }
+}
+
+/// One run of one variant.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Outcome {
+    /// Digest of all that it depends on.
+    pub key: Digest,
+    /// Which variant.
+    pub variant: String,
+    /// Which seed.
+    pub seed: u64,
+    /// Training, seconds; of this machine, under whatever load it had.
+    pub secs: f64,
+    /// What the journal said last, such as the libraries' likeness and usage.
+    pub last: Vec<(String, f32)>,
+    /// The best right answer's rank of every question, in the exam's order.
+    pub ranks: Vec<usize>,
+}
+
+/// Everything that was run, with the questions that were asked.
+pub struct Runs {
+    /// How.
+    pub course: Course,
+    /// The model that every variant began from.
+    pub model: String,
+    /// Its weights.
+    pub weights: Digest,
+    /// The exam's questions, in its order.
+    pub questions: Vec<Triplet>,
+    /// How many items the gallery has.
+    pub gallery: usize,
+    /// The questions' and answers' digest.
+    pub asked: Digest,
+    /// Every run, variant by variant.
+    pub outcomes: Vec<Outcome>,
+    /// Variants that were left out, with the reason.
+    pub left_out: Vec<(&'static str, String)>,
+}
+
+/// The parts that all runs share.
+struct Prepared {
+    learn_tokens: Tokens,
+    test_tokens: Tokens,
+    ask: Vec<Vec<Asked>>,
+    test_ask: Vec<Asked>,
+    names: Vec<String>,
+    benchmark: Benchmark,
+}
+
+/// Trains and marks every variant that `wanted` names (all if it is empty); `None` if it was stopped.
+pub fn imagine(
+    dir: &Path,
+    model: &Model,
+    course: &Course,
+    wanted: &[String],
+    tell: &mut (dyn FnMut(Progress) + Send),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Runs>, TrainError> {
+    let tell = Mutex::new(tell);
+    let report = |stage: &'static str, done: usize, total: usize, line: String| {
+        if let Ok(mut tell) = tell.lock() {
+            tell(Progress { stage, done, total, line });
+        }
+    };
+    let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
+    let runs = dir.join("runs");
+    std::fs::create_dir_all(&runs).map_err(|e| fail(&runs, e))?;
+    let Some(world) = prepare(dir, model, course, &report, stop)? else { return Ok(None) };
+    let fixed = match course.training.learns {
+        Learns::QFormer => None,
+        Learns::Head => {
+            let tell = |d, t| report("features", d, t, String::new());
+            let of =
+                |tokens: &Tokens, asked: &[Asked]| Fixed::of(model, tokens, asked, &course.head, &tell, &|| stop());
+            let flat: Vec<Asked> = world.ask.iter().flatten().cloned().collect();
+            let Some(learn) = of(&world.learn_tokens, &flat)? else { return Ok(None) };
+            let Some(test) = of(&world.test_tokens, &world.test_ask)? else { return Ok(None) };
+            Some((learn, test))
+        }
+    };
+
+    let queries = model.manifest.backbone.blip2()?.queries;
+    let (mut todo, mut left_out) = (Vec::new(), Vec::new());
+    for variant in VARIANTS.iter().filter(|v| wanted.is_empty() || wanted.iter().any(|w| w == v.name)) {
+        match course.can(variant, queries) {
+            Ok(()) => todo.extend(course.seeds.iter().map(|seed| (variant, *seed))),
+            Err(why) => left_out.push((variant.name, why)),
+        }
+    }
+    let mut outcomes = Vec::new();
+    for (i, (variant, seed)) in todo.iter().enumerate() {
+        let path = runs.join(format!("{}-{seed}.json", variant.name));
+        let c = course.settings(variant);
+        let key = key(model, course, &c, *seed, &world.benchmark);
+        let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
+        let outcome = match old.filter(|o| o.key == key) {
+            Some(outcome) => outcome,
+            None => {
+                let tell = &mut |p: Progress| {
+                    report("run", i, todo.len(), format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line))
+                };
+                let place = runs.join(format!("{}-{seed}", variant.name));
+                let Some((secs, last, queries, gallery)) =
+                    run(&place, model, course, c, *seed, &world, fixed.as_ref(), &key, tell, stop)?
+                else {
+                    return Ok(None);
+                };
+                let ranks = ranks(&world, &queries, &gallery)?;
+                let outcome = Outcome { key, variant: variant.name.into(), seed: *seed, secs, last, ranks };
+                let text = serde_json::to_string(&outcome).unwrap_or_default();
+                let tmp = path.with_extension("tmp");
+                std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
+                // Its marks are kept; its checkpoint would only fill the disk.
+                std::fs::remove_dir_all(&place).map_err(|e| fail(&place, e))?;
+                outcome
+            }
+        };
+        outcomes.push(outcome);
+        report("run", i + 1, todo.len(), format!("{} {seed}", variant.name));
+    }
+    Ok(Some(Runs {
+        course: course.clone(),
+        model: model.manifest.name.clone(),
+        weights: model.manifest.weights,
+        gallery: world.benchmark.gallery.len(),
+        asked: world.benchmark.digest(),
+        questions: world.benchmark.queries,
+        outcomes,
+        left_out,
+    }))
+}
+
+/// Everything that a run's ranks depend on.
+fn key(model: &Model, course: &Course, c: &Config, seed: u64, benchmark: &Benchmark) -> Digest {
+    let what = serde_json::json!({
+        "format": 1, "weights": model.manifest.weights, "training": course.training, "head": c, "seed": seed,
+        "train": course.train, "asked": benchmark.digest(), "rules": benchmark.protocol.digest(),
+    });
+    Digest::of(what.to_string().as_bytes())
+}
+
+fn prepare(
+    dir: &Path,
+    model: &Model,
+    course: &Course,
+    report: &(dyn Fn(&'static str, usize, usize, String) + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Prepared>, TrainError> {
+    let set = scenes::build(&World { train: course.train, val: 0, test: course.test, ..World::shipped() });
+    let manifest = &model.manifest;
+    let draw =
+        |split| Drawn::new(&set, split, &manifest.view, manifest.sampling, &|d, t| report("draw", d, t, String::new()));
+    let (learn, test) = (draw(Split::Train), draw(Split::Test));
+    let place = dir.join("tokens");
+    std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
+    let size = Tokens::bytes(model, &learn)? + Tokens::bytes(model, &test)?;
+    report("encode", 0, 1, format!("{:.2} GB of vision tokens in {}", size as f64 / 1e9, place.display()));
+    let tokens = |drawn: &Drawn, name: &str| {
+        let tell = |d, t| report("encode", d, t, String::new());
+        Tokens::on_disk(&place.join(name), model, drawn, &tell, &|| stop())
+    };
+    let Some(learn_tokens) = tokens(&learn, "train.f16")? else { return Ok(None) };
+    let Some(test_tokens) = tokens(&test, "test.f16")? else { return Ok(None) };
+    let ask = |drawn: &Drawn| questions(&set, drawn, &families(drawn), model);
+    let entry = |i: &scenes::Named| GalleryEntry {
+        name: i.name.clone(),
+        path: String::new(),
+        caption: Some(i.caption.clone()),
+        split: Some(Split::Test),
+        region: None,
+    };
+    let gallery: Vec<GalleryEntry> = test.items.iter().map(entry).collect();
+    let asked: Vec<Asked> = ask(&test).into_iter().flatten().collect();
+    let mut by_id: std::collections::HashMap<&str, &Triplet> =
+        set.triplets.iter().map(|t| (t.id.as_str(), t)).collect();
+    let queries: Vec<Triplet> = asked.iter().filter_map(|a| by_id.remove(a.id.as_str()).cloned()).collect();
+    let protocol = Protocol::default().within(gallery.len());
+    let benchmark = Benchmark::new("scenes", gallery, queries, protocol)?;
+    Ok(Some(Prepared {
+        learn_tokens,
+        test_tokens,
+        ask: ask(&learn),
+        test_ask: asked,
+        names: learn.items.iter().map(|i| i.name.clone()).collect(),
+        benchmark,
+    }))
+}
+
+/// Trains one variant with one seed: seconds, the last journal entry, and both sides of the exam.
+fn run(
+    place: &Path,
+    model: &Model,
+    course: &Course,
+    c: Config,
+    seed: u64,
+    world: &Prepared,
+    fixed: Option<&(Fixed, Fixed)>,
+    key: &Digest,
+    tell: &mut dyn FnMut(Progress),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<(f64, Vec<(String, f32)>, Rows, Rows)>, TrainError> {
+    let s = &course.training;
+    let plan = Plan {
+        steps: s.steps,
+        rate: s.rate,
+        warmup: s.warmup,
+        decay: s.decay,
+        validate_every: 0,
+        checkpoint_every: 100,
+        dir: place,
+    };
+    let device = nets::cpu().autodiff();
+    device.seed(seed);
+    let began = Instant::now();
+    let named = |marks: Vec<(&'static str, f32)>| marks.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
+    let embed = model.manifest.backbone.embed();
+    if let Some((learn, test)) = fixed {
+        let task = Adapt {
+            settings: s,
+            features: learn,
+            questions: &world.ask,
+            val_features: test,
+            val_questions: &world.test_ask,
+            names: &world.names,
+            seed,
+            device: device.clone(),
+            head: c.clone(),
+        };
+        let net = task.begin(Imagine::new(&c, embed, &device));
+        let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
+        let secs = began.elapsed().as_secs_f64();
+        let queries = test.queries(&net, &c, &world.test_ask, &device);
+        let marks = named(task.validate(&net));
+        return Ok((ended == Ended::Done).then(|| (secs, marks, queries, test.gallery(&device))));
+    }
+    let backbone = model.backbone.blip2()?;
+    let frozen = match c.target {
+        methods::imagine::Target::Online => None,
+        methods::imagine::Target::Frozen => {
+            let rows = |t: &Tokens| compose::frozen_rows(model, &Gallery::of(backbone), t);
+            Some((rows(&world.learn_tokens)?, rows(&world.test_tokens)?))
+        }
+    };
+    let task = Compose {
+        settings: s,
+        model,
+        tokens: &world.learn_tokens,
+        names: world.names.clone(),
+        questions: world.ask.clone(),
+        val_tokens: &world.test_tokens,
+        val_questions: world.test_ask.clone(),
+        frozen,
+        captions: None,
+        seed,
+        device: device.clone(),
+        head: Head::Imagine(c.clone()),
+    };
+    let config = model.manifest.backbone.blip2()?;
+    let own = nets::weights::Tensors::of(backbone).fill(Blip2::new(config, &device), &device)?;
+    let net = Net::begin(&task, own, Some(Imagine::new(&c, embed, &device)));
+    let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
+    let secs = began.elapsed().as_secs_f64();
+    if ended != Ended::Done {
+        return Ok(None);
+    }
+    let gallery = task.gallery(&net, &world.test_tokens, task.frozen.as_ref().map(|f| &f.1));
+    let (queries, heard) = task.queries(&net, &world.test_tokens, &world.test_ask);
+    let marks = match (&net.imagine, heard) {
+        (Some(head), Some((v, x))) => named(compose::diversity(head, &c, v, x).to_vec()),
+        _ => Vec::new(),
+    };
+    Ok(Some((secs, marks, queries, gallery)))
+}
+
+/// Every question's rank, by the exam's own rules.
+fn ranks(world: &Prepared, queries: &Rows, gallery: &Rows) -> Result<Vec<usize>, TrainError> {
+    let e = gallery.dim().max(1);
+    let mut marker = world.benchmark.marker()?;
+    for (asked, query) in world.test_ask.iter().zip(queries.values().chunks_exact(e)) {
+        let scores: Vec<f32> =
+            gallery.values().chunks_exact(e).map(|g| g.iter().zip(query).map(|(a, b)| a * b).sum()).collect();
+        marker.add_scores(&asked.id, &scores)?;
+    }
+    // The intervals of one run are not read; those over seeds and questions are made from its ranks.
+    let report = marker.finish(Bootstrap { resamples: 1, ..Bootstrap::default() })?;
+    Ok(report.ranks.iter().map(|r| r.rank.unwrap_or(usize::MAX)).collect())
+}
