@@ -184,7 +184,8 @@ impl Summary {
             .filter_map(|l| Some((l.groups.first()?.average.mean, l.paper[2]?)))
             .collect();
         let pairs = || (0..lines.len()).flat_map(|i| (i + 1..lines.len()).map(move |j| (i, j)));
-        let alike = |(i, j): &(usize, usize)| (lines[*i].0 > lines[*j].0) == (lines[*i].1 > lines[*j].1);
+        // Equal here is not in the paper's order.
+        let alike = |(i, j): &(usize, usize)| (lines[*i].0 - lines[*j].0) * f64::from(lines[*i].1 - lines[*j].1) > 0.0;
         (pairs().filter(alike).count(), pairs().count())
     }
 }
