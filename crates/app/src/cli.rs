@@ -111,6 +111,9 @@ pub struct Find {
     /// What the wanted ones should not show
     #[arg(long, value_name = "WORDS")]
     pub not: Option<String>,
+    /// Let the reference be an answer too, where it is in the library
+    #[arg(long)]
+    pub with_reference: bool,
     /// End with code 4 if nothing is found
     #[arg(long)]
     pub fail_on_none: bool,

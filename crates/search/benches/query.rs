@@ -50,7 +50,7 @@ fn main() {
             let query = Query::new(MediaRef::file(&reference), "make it red and put it on a beach");
             let ask = || {
                 let start = Instant::now();
-                let a = search::find(&engine, &query, 24, &Limits::default()).expect("an answer");
+                let a = search::find(&engine, &query, 24, false, &Limits::default()).expect("an answer");
                 [a.decode, a.encode, a.search, start.elapsed()]
             };
             ask();

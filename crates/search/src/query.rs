@@ -39,8 +39,14 @@ pub fn see(manifest: &Manifest, media: &MediaRef, limits: &Limits) -> Result<See
 }
 
 /// Answers one question. Where the reference is itself an item of the library, it is left out of the
-/// answers.
-pub fn find(engine: &Engine, query: &Query, limit: usize, limits: &Limits) -> Result<Answer, SearchError> {
+/// answers, unless it is wanted among them.
+pub fn find(
+    engine: &Engine,
+    query: &Query,
+    limit: usize,
+    with_reference: bool,
+    limits: &Limits,
+) -> Result<Answer, SearchError> {
     // The picture alone needs no words; every other method does.
     if engine.method.name() != "picture" {
         query.check()?;
@@ -53,8 +59,8 @@ pub fn find(engine: &Engine, query: &Query, limit: usize, limits: &Limits) -> Re
     let encode = began.elapsed() - decode;
     let path = query.reference.path.canonicalize().unwrap_or_else(|_| query.reference.path.clone());
     let exclude = match query.reference.span {
-        None => engine.library.ids_at(&path)?,
-        Some(_) => Vec::new(),
+        None if !with_reference => engine.library.ids_at(&path)?,
+        _ => Vec::new(),
     };
     let filter = Filter { exclude: &exclude, ..Filter::default() };
     let mut hits = Vec::new();

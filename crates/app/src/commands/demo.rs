@@ -151,7 +151,7 @@ fn ask(
     let query = Query::new(MediaRef::file(&reference), triplet.text.clone());
     // The right one is shown even where it stands further down: that is what was missed.
     let depth = HITS.max(rank.unwrap_or(0)).min(benchmark.gallery.len());
-    let answer = search::find(engine, &query, depth, &Limits::default())?;
+    let answer = search::find(engine, &query, depth, false, &Limits::default())?;
     let mut found = hits::ranked(&answer.hits);
     let late = found.split_off(HITS.min(found.len()));
     if !found.iter().any(|(_, f)| is_right(f.item.id)) {

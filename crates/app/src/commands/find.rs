@@ -50,7 +50,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     }
     let engine = models::asking(&context.settings, library)?;
     let limits = Limits { max_pixels: context.settings.max_pixels(), ..Limits::default() };
-    let answer = search::find(&engine, &query, context.settings.limit(), &limits)?;
+    let answer = search::find(&engine, &query, context.settings.limit(), typed.with_reference, &limits)?;
 
     if let Some(file) = &typed.page {
         let page = page(&engine.library, &query, &answer, &limits);

@@ -28,6 +28,9 @@ fn a_world_is_drawn_added_asked_and_emptied() {
     let scores: Vec<f64> = hits.iter().filter_map(|hit| hit["score"].as_f64()).collect();
     assert!(scores.is_sorted_by(|a, b| a >= b), "{scores:?}");
 
+    let with = home.run(&["find", "#1", "in winter", "-n", "5", "--with-reference", "--json"]).works().json();
+    assert_eq!(with["of"].as_u64(), Some(items), "the reference may be an answer where that is wished: {with}");
+
     let lines = home.run(&["find", "#1", "in winter", "-n", "5", "--jsonl"]).works().out.clone();
     let first: serde_json::Value = serde_json::from_str(lines.lines().next().expect("a line")).expect("JSON");
     assert_eq!((lines.lines().count(), first["likebut"].as_i64(), first["rank"].as_i64()), (5, Some(1), Some(1)));
