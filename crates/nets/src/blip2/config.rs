@@ -78,6 +78,7 @@ fn lavis_ln_vision_eps() -> f64 {
 pub const PRESETS: &[(&str, fn() -> Config)] = &[
     ("tiny", Config::tiny),
     ("toy", Config::toy),
+    ("toy-fine", Config::toy_fine),
     ("blip2-coco-364", Config::coco_364),
     ("blip2-pretrain-224", Config::pretrain_224),
     ("blip2-pretrain-vitl-224", Config::pretrain_vitl_224),
@@ -119,7 +120,7 @@ impl Config {
     pub fn toy() -> Self {
         Self {
             image: 112,
-            patch: 8,
+            patch: 16,
             vit_family: Family::Eva,
             vit_width: 192,
             vit_depth: 6,
@@ -139,6 +140,12 @@ impl Config {
             itm: false,
             text_head: false,
         }
+    }
+
+    /// The same with patches of 8 pixels: four times the cost, and sees what is small.
+    /// Best begun from a coarser one, see [`finer`](super::finer).
+    pub fn toy_fine() -> Self {
+        Self { patch: 8, ..Self::toy() }
     }
 
     /// `blip2_finetune_coco`: what CoVR-2 and IMAGINE start from.
