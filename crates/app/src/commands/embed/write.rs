@@ -134,7 +134,7 @@ mod tests {
     fn heads_are_aligned_and_say_the_shape() {
         for shape in [vec![0, 256], vec![123_456, 32, 256]] {
             let head = npy_head(&shape);
-            assert!(head.len() % 64 == 0 && head.ends_with(b"\n"), "{shape:?}");
+            assert!(head.len().is_multiple_of(64) && head.ends_with(b"\n"), "{shape:?}");
             let said = format!("'shape': ({})", shape.iter().map(usize::to_string).collect::<Vec<_>>().join(", "));
             assert!(String::from_utf8_lossy(&head).contains(&said), "{said}");
         }
