@@ -134,7 +134,8 @@ def vectors(kind, folder, pictures):
         import open_clip
 
         model = build(kind).eval()
-        model.load_state_dict({k: v.float() for k, v in load_file(folder / "open_clip_model.safetensors").items()}, strict=True)
+        # Copied into f32 one by one: never twice in memory.
+        model.load_state_dict(load_file(folder / "open_clip_model.safetensors"), strict=True)
         see = model.encode_image
         said = model.encode_text(open_clip.get_tokenizer(OPEN_CLIP[kind])(TEXTS))
     print(f"loaded in {time.time() - began:.1f} s")

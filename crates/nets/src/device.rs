@@ -1,4 +1,7 @@
 //! Where tensors live: the CPU, which is always there, or a GPU where the program was built with one.
+//!
+//! The GPU is reached by Vulkan, Metal or WebGPU. burn could reach CUDA too, but the version we stand on
+//! fetches a compiler while it is being built, which nothing here may do; it waits for one that does not.
 
 pub use burn::tensor::Device;
 
