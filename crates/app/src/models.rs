@@ -5,12 +5,14 @@ use std::sync::Arc;
 
 use library::Library;
 use methods::{METHODS, Method, Model};
+use nets::published::Published;
+use nets::weights::{Checkpoint, Loaded};
 use search::Engine;
 
 use crate::exit::{Exit, Failure, nearest};
 use crate::paths::shown;
 use crate::settings::Settings;
-use crate::shelf::{Meant, Shelf};
+use crate::shelf::{self, Meant, Shelf};
 
 /// The model inside the program: a model folder, file by file.
 const MANIFEST: &[u8] = include_bytes!("../../../models/scenes-toy/manifest.json");
@@ -21,27 +23,57 @@ const VOCAB: &[u8] = include_bytes!("../../../models/scenes-toy/vocab.txt");
 /// The model that the settings ask for.
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
-    Ok(Arc::new(load(&Shelf::open().find(settings.model())?, &device)?))
+    Ok(Arc::new(load(&Shelf::open().find(settings.model())?, &device)?.0))
 }
 
-/// A model, from inside the program or from its folder.
-pub fn load(meant: &Meant, device: &nets::Device) -> Result<Model, Failure> {
+/// A model, from inside the program or from its folder; of a published one also what became of each
+/// of its tensors.
+pub fn load(meant: &Meant, device: &nets::Device) -> Result<(Model, Option<Loaded>), Failure> {
+    let inside = "leave --model out to use the one inside the program";
     match meant {
-        Meant::Inside => embedded(device),
-        Meant::Here { folder, .. } if is_published(folder) => Err(Failure::new(
-            Exit::Missing,
-            format!("{} holds a model as others publish it, which this version cannot run yet", shown(folder)),
-        )
-        .hint("it runs models that `likebut train` wrote; leave --model out to use the one inside the program")),
-        Meant::Here { folder, .. } => Model::open(folder, device)
-            .map_err(|e| Failure::from(e).hint("leave --model out to use the one inside the program")),
+        Meant::Inside => Ok((embedded(device)?, None)),
+        Meant::Here { name, folder } if is_published(folder) => {
+            published(name, folder, device).map(|(m, l)| (m, Some(l))).map_err(|f| f.hint(inside))
+        }
+        Meant::Here { folder, .. } => {
+            Ok((Model::open(folder, device).map_err(|e| Failure::from(e).hint(inside))?, None))
+        }
     }
+}
+
+/// A folder as others publish it: sizes, view and words from its own files.
+fn published(name: &str, folder: &Path, device: &nets::Device) -> Result<(Model, Loaded), Failure> {
+    let bad = |e: &dyn std::fmt::Display| Failure::new(Exit::Missing, format!("{}: {e}", shown(folder)));
+    let weights = Checkpoint::open(folder).map_err(|e| bad(&e))?;
+    let found = Published::read(folder, &weights).map_err(|e| bad(&e))?;
+    let digest = shelf::digest(weights.files())?;
+    let about = hub::known(name).map_or("a published model", |k| k.about);
+    // A folder's path is not its name: the same model elsewhere must be the same space.
+    let short = Path::new(name).file_name().map_or(name.into(), |n| n.to_string_lossy());
+    Ok(Model::published(&short, about, found, &weights, digest, device)?)
 }
 
 /// Whether a folder is laid out as others do it: their configuration, and none of ours.
 fn is_published(folder: &Path) -> bool {
     let has = |name: &str| folder.join(name).exists();
     folder.is_dir() && !has("manifest.json") && (has("config.json") || has("open_clip_config.json"))
+}
+
+/// The method that is asked for; where nobody asks, the one that suits the model.
+fn suited(settings: &Settings, model: &Model) -> String {
+    match settings.method() {
+        Some(name) => name.to_owned(),
+        None if model.imagine.is_some() => "imagine".to_owned(),
+        // These were trained so that the plain sum of both features lies near what is meant.
+        None if model.manifest.name.starts_with("bge-vl") => "add".to_owned(),
+        None => "sum".to_owned(),
+    }
+}
+
+/// Model and method together.
+pub fn chosen(settings: &Settings) -> Result<Box<dyn Method>, Failure> {
+    let model = open(settings)?;
+    method(&suited(settings, &model), &model)
 }
 
 /// The model inside the program.
@@ -68,14 +100,12 @@ pub fn known(name: &str) -> Result<&'static methods::Entry, Failure> {
 
 /// Method, model and library together, to fill the library.
 pub fn filling(settings: &Settings, library: Library) -> Result<Engine, Failure> {
-    let method = method(settings.method(), &open(settings)?)?;
-    Engine::new(method, library).map_err(|e| other_model(e, &settings.library()))
+    Engine::new(chosen(settings)?, library).map_err(|e| other_model(e, &settings.library()))
 }
 
 /// Method, model and library together, to ask the library.
 pub fn asking(settings: &Settings, library: Library) -> Result<Engine, Failure> {
-    let method = method(settings.method(), &open(settings)?)?;
-    Engine::asking(method, library).map_err(|e| other_model(e, &settings.library()))
+    Engine::asking(chosen(settings)?, library).map_err(|e| other_model(e, &settings.library()))
 }
 
 /// A library that another model filled: what the user can do about it.

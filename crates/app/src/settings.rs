@@ -53,8 +53,8 @@ pub const SETTINGS: &[Setting] = &[
         key: "method",
         value: "NAME",
         short: None,
-        default: "imagine",
-        sentence: "How reference and words become one question: imagine, sum, words or picture",
+        default: "",
+        sentence: "How reference and words become one question: imagine, add, sum, words or picture; what suits the model if unset",
         commands: &["add", "find", "embed"],
         check: not_empty,
     },
@@ -231,9 +231,9 @@ impl Settings {
         self.text("model")
     }
 
-    /// The method's name.
-    pub fn method(&self) -> &str {
-        self.text("method")
+    /// The method's name, where somebody says so.
+    pub fn method(&self) -> Option<&str> {
+        Some(self.text("method")).filter(|name| !name.is_empty())
     }
 
     /// What computes.

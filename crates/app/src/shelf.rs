@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use domain::Digest;
 use hub::{Family, Hub, KNOWN, Known, Origin, Place, Record, Source, Store, known};
 
 use crate::exit::{Exit, Failure, nearest};
@@ -191,6 +192,25 @@ pub fn name_from(path: &Path) -> String {
     let clean: String =
         text.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') { c } else { '-' }).collect();
     clean.trim_matches(['-', '.', '_']).chars().take(64).collect()
+}
+
+/// The digest of a model's weights, which spaces carry. Files of the shared cache are named by theirs;
+/// others are read.
+pub fn digest<'a>(files: impl Iterator<Item = &'a Path>) -> Result<Digest, Failure> {
+    let mut all = Vec::new();
+    for file in files {
+        let named = std::fs::read_link(file).ok();
+        let named = named.and_then(|t| t.file_name()?.to_str()?.parse::<Digest>().ok());
+        let fail = |e: std::io::Error| Failure::new(Exit::Missing, format!("{}: {e}", shown(file)));
+        all.push(match named {
+            Some(digest) => digest,
+            None => Digest::of_reader(&mut std::fs::File::open(file).map_err(fail)?).map_err(fail)?,
+        });
+    }
+    Ok(match all.as_slice() {
+        [one] => *one,
+        several => Digest::of(several.iter().map(Digest::to_string).collect::<String>().as_bytes()),
+    })
 }
 
 /// A folder as a person reads it, where it may not exist.

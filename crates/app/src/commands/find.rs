@@ -5,7 +5,7 @@ use std::io::{IsTerminal as _, Read as _};
 use domain::{MAX_WORDS_BYTES, MediaRef, Query};
 use library::Library;
 use media::Limits;
-use search::Answer;
+use search::{Answer, Engine};
 use serde_json::json;
 
 use crate::answers;
@@ -22,7 +22,7 @@ use crate::terminal;
 /// Asks, and prints what came back in the form that was asked for.
 pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     // What can be refused cheaply is refused before a library or a model is opened.
-    models::known(context.settings.method())?;
+    context.settings.method().map(models::known).transpose()?;
     let words = words(&typed.words)?;
     let id = item_id(&typed.reference)?;
     let outside = if id.is_none() { Some(reference(&typed.reference)?) } else { None };
@@ -32,7 +32,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
         not: typed.not.clone(),
         strength: context.settings.strength(),
     };
-    if context.settings.method() != "picture" {
+    if context.settings.method() != Some("picture") {
         query.check().map_err(Failure::usage)?;
     }
 
@@ -58,7 +58,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
             .map_err(|e| Failure::from(e).about(format!("cannot write the page {}", file.display())))?;
         context.say(format!("wrote {}", shown(file)));
     }
-    show(typed, context, &engine.library, &query, &answer)?;
+    show(typed, context, &engine, &query, &answer)?;
     Ok(if answer.hits.is_empty() && typed.fail_on_none { Exit::NoMatch } else { Exit::Ok })
 }
 
@@ -100,13 +100,8 @@ pub fn reference(typed: &str) -> Result<MediaRef, Failure> {
     }
 }
 
-fn show(
-    typed: &cli::Find,
-    context: &Context,
-    library: &Library,
-    query: &Query,
-    answer: &Answer,
-) -> Result<(), Failure> {
+fn show(typed: &cli::Find, context: &Context, engine: &Engine, query: &Query, answer: &Answer) -> Result<(), Failure> {
+    let library = &engine.library;
     let hits = || answer.hits.iter().enumerate().map(|(i, found)| hits::json(i + 1, found));
     let millis = |d: std::time::Duration| (d.as_secs_f64() * 1e4).round() / 10.0;
     if typed.format.paths0 {
@@ -120,7 +115,7 @@ fn show(
         return print_json(json!({
             "query": {
                 "reference": query.reference.path, "span": query.reference.span, "words": query.words, "not": query.not,
-                "strength": context.settings.strength(), "method": context.settings.method(),
+                "strength": context.settings.strength(), "method": engine.method.name(),
             },
             "of": answer.of,
             "hits": hits().collect::<Vec<_>>(),

@@ -2,11 +2,9 @@
 
 mod write;
 
-use std::sync::Arc;
-
 use domain::{Embedding, MAX_WORDS_BYTES, Probe, Query, Sim, Space};
 use media::Limits;
-use methods::{Asked, Method, Model, Seen, blend};
+use methods::{Asked, Method, Seen, blend};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 
@@ -92,11 +90,10 @@ enum Read<'a> {
 impl Maker {
     fn new(typed: &cli::Embed, context: &Context) -> Result<Self, Failure> {
         let settings = &context.settings;
-        models::known(settings.method())?;
-        let model: Arc<Model> = models::open(settings)?;
-        let method = models::method(settings.method(), &model)?;
+        settings.method().map(models::known).transpose()?;
+        let method = models::chosen(settings)?;
         let has_text = typed.inputs.0.iter().any(|i| matches!(i, Input::Text(_)));
-        if has_text && let Err(e) = model.space().same_as(method.space()) {
+        if has_text && let Err(e) = method.model().space().same_as(method.space()) {
             let what = format!("the method {} keeps items where words alone cannot be compared: {e}", method.name());
             return Err(Failure::usage(what).hint("for --text choose another: --method sum"));
         }

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use hub::{Known, Origin, Record};
 use methods::Model;
-use nets::weights::Checkpoint;
+use nets::weights::{Checkpoint, Loaded};
 use serde_json::{Value, json};
 
 use crate::cli;
@@ -62,14 +62,16 @@ pub fn run(typed: &cli::ModelShow, context: &Context) -> Result<Exit, Failure> {
         line("record", told(record));
     }
     match &opened {
-        Some(Ok(model)) => {
+        Some(Ok((model, report))) => {
             let m = &model.manifest;
             line("about", m.about.clone());
             line("view", m.view.to_string());
             line("frames", m.sampling.to_string());
             line("space", model.space().to_string());
             line("weights", m.weights.to_string());
-            if let Some((count, numbers)) = tensors(meant.as_ref()) {
+            if let Some(report) = report {
+                report.to_string().lines().for_each(|l| line("tensors", printable(l)));
+            } else if let Some((count, numbers)) = tensors(meant.as_ref()) {
                 line(
                     "tensors",
                     format!("{count} loaded, {} numbers, none missing, none left over", thousands(numbers)),
@@ -117,7 +119,7 @@ fn described(
     known: Option<&Known>,
     meant: Option<&Meant>,
     record: Option<&Record>,
-    opened: Option<&Result<Model, Failure>>,
+    opened: Option<&Result<(Model, Option<Loaded>), Failure>>,
 ) -> Value {
     let known = known.map(|k| {
         json!({"name": k.name, "repo": k.repo, "revision": k.revision, "licence": k.licence, "terms": k.terms,
@@ -128,9 +130,13 @@ fn described(
         _ => None,
     };
     let opened = opened.map(|opened| match opened {
-        Ok(model) => {
+        Ok((model, report)) => {
             let (tensors, numbers) = tensors(meant).unzip();
-            json!({"manifest": model.manifest, "space": model.space(), "tensors": tensors, "numbers": numbers})
+            let report = report.as_ref().map(|r| {
+                json!({"loaded": r.loaded.len(), "numbers": r.numbers, "missing": r.missing, "unexpected": r.unexpected,
+                       "reshaped": r.reshaped, "passed_over": r.passed_over})
+            });
+            json!({"manifest": model.manifest, "space": model.space(), "tensors": tensors, "numbers": numbers, "report": report})
         }
         Err(failure) => json!({"error": failure.what}),
     });
