@@ -29,6 +29,9 @@ use paint::{Choice, Paint, printable};
 /// or leaves, not when one is added.
 const JSON_VERSION: u32 = 1;
 
+#[global_allocator]
+static MEMORY: nets::Keeping = nets::Keeping::new();
+
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(notice_of_bug));
     // A panic below this line is a bug; it has been reported by the hook when it arrives here.

@@ -6,6 +6,9 @@ use burn::tensor::{Distribution, Tensor};
 use nets::blip2::{Blip2, Config, Frames, pool};
 use std::time::Instant;
 
+#[global_allocator]
+static MEMORY: nets::Keeping = nets::Keeping::new();
+
 fn main() {
     println!("| work | median ms | per second |");
     println!("|---|--:|--:|");

@@ -80,6 +80,7 @@ pub fn follow(
         rate,
         warmup,
         decay,
+        precision: recipe.precision.into(),
         validate_every: run.validate_every,
         checkpoint_every: run.checkpoint_every,
         dir: run.dir,

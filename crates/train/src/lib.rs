@@ -30,6 +30,6 @@ pub use checkpoint::Checkpoint;
 pub use data::Drawn;
 pub use follow::{Run, follow};
 pub use journal::Journal;
-pub use recipe::{Recipe, RecipeError, Stage};
+pub use recipe::{Precision, Recipe, RecipeError, Stage};
 pub use run::{Ended, Progress, TrainError, train};
 pub use tokens::Tokens;

@@ -28,6 +28,9 @@ pub struct Recipe {
     /// for where absent. The papers take one, `middle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<Sampling>,
+    /// In what linear layers multiply while training; weights, sums and marks are f32 either way.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub precision: Precision,
     /// Settings of IMAGINE's head.
     #[serde(default)]
     pub head: Imagine,
@@ -44,6 +47,30 @@ pub struct Recipe {
     /// Then triplets.
     #[serde(alias = "compose")]
     pub imagine: compose::Settings,
+}
+
+/// In what linear layers multiply.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Factors rounded to bf16, forward and backward; faster where the processor multiplies them.
+    Bf16,
+}
+
+impl From<Precision> for nets::layers::Precision {
+    fn from(p: Precision) -> Self {
+        match p {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
+        }
+    }
+}
+
+fn is_default(p: &Precision) -> bool {
+    *p == Precision::default()
 }
 
 /// A first stage with coarser patches; see [`blip2::finer`].
@@ -159,7 +186,11 @@ impl Recipe {
 
     /// Everything that the result of a stage depends on; an earlier stage knows nothing of a later one.
     pub fn fingerprint(&self, stage: Stage) -> Result<String, RecipeError> {
-        let Self { seed, backbone, world, coarse, pretrain, embed, frames, .. } = self;
+        let Self { seed, backbone, world, coarse, pretrain, embed, frames, precision, .. } = self;
+        let value_of = |value: serde_json::Value| match stage {
+            Stage::Coarse | Stage::Pretrain if !is_default(precision) => serde_json::json!([value, precision]),
+            _ => value,
+        };
         // Recipes that leave these to the preset keep the fingerprints that they had before there was a choice.
         let more = (embed.is_some() || frames.is_some()).then_some((embed, frames));
         let value = match (stage, more) {
@@ -169,7 +200,7 @@ impl Recipe {
             (Stage::Pretrain, Some(more)) => serde_json::to_value((seed, backbone, world, coarse, pretrain, more)),
             (Stage::Imagine, _) => serde_json::to_value(self),
         };
-        value.and_then(|v| serde_json::to_string_pretty(&v)).map_err(|e| RecipeError::Wrong(e.to_string()))
+        value.and_then(|v| serde_json::to_string_pretty(&value_of(v))).map_err(|e| RecipeError::Wrong(e.to_string()))
     }
 
     /// The backbone's sizes.

@@ -5,6 +5,7 @@ use crate::adamw::Grads;
 use crate::{AdamW, Checkpoint, Journal, schedule};
 use burn::module::Module;
 use burn::tensor::Tensor;
+use nets::layers::{Precision, with_precision};
 use nets::weights::floats;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -71,6 +72,8 @@ pub struct Plan<'a> {
     pub warmup: usize,
     /// Weight decay.
     pub decay: f32,
+    /// In what linear layers multiply, forward and backward.
+    pub precision: Precision,
     /// Updates between two looks at the validation split; 0 never.
     pub validate_every: usize,
     /// Updates between two checkpoints; 0 only at the end.
@@ -188,7 +191,7 @@ pub fn train<T: Task>(
             place.write(step, fingerprint, &net, &adam)?;
             return Ok((net, Ended::Stopped(step)));
         }
-        let Step { loss, marks, grads, carry } = task.step(&net, step);
+        let Step { loss, marks, grads, carry } = with_precision(plan.precision, || task.step(&net, step));
         let gradient = grads.length();
         if !loss.is_finite() || !gradient.is_finite() {
             place.write(step, fingerprint, &net, &adam)?;

@@ -1,4 +1,4 @@
-//! One door between burn's tensors and [`kernels`](super::kernels): an operation of three inputs
+//! One door between burn's tensors and [`kernels`]: an operation of three inputs
 //! with a gradient of our own.
 //!
 //! Every fused layer is a function of at most three tensors (input, weight, bias; or query, key,
@@ -6,7 +6,6 @@
 //! On the CPU device it runs the kernels; on any other device the layers use burn's own operations.
 
 use super::Activation;
-use super::kernels::{self, AttentionShape};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Device, Shape, Tensor};
@@ -14,13 +13,17 @@ use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
+use kernels::{AttentionShape, Precision};
 use std::sync::Arc;
 
 /// What the three inputs mean.
 #[derive(Clone, Debug)]
 pub enum Op {
     /// x (…, K), w (K, N), b (N) → (…, N).
-    Linear,
+    Linear {
+        /// What is multiplied, forward and backward.
+        precision: Precision,
+    },
     /// x (…, D), gamma (D), beta (D) → (…, D).
     LayerNorm {
         /// Added to the variance.
@@ -106,15 +109,14 @@ impl Fused for Flex {
         let (a, b, c) = (a.to_contiguous(), b.to_contiguous(), c.to_contiguous());
         let mut shape = dims(&a);
         match op {
-            Op::Linear => {
+            Op::Linear { precision } => {
                 let (k, n) = (dims(&b)[0], dims(&b)[1]);
                 let m = read(&a).len() / k.max(1);
                 *shape.last_mut().expect("a linear layer's input has an axis") = n;
-                filled(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, m, k, n))
+                filled(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, (m, k, n), precision))
             }
             Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
-            Op::Activation(Activation::Gelu) => filled(&shape, |y| kernels::gelu(read(&a), y)),
-            Op::Activation(kind) => filled(&shape, |y| kernels::gated(read(&a), y, kind == Activation::GeluTanh)),
+            Op::Activation(kind) => filled(&shape, |y| kernels::activate(kind.into(), read(&a), y)),
             Op::SelfAttention { heads, causal } => {
                 let s = self_shape(&a, heads);
                 filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, causal, read(&a), y))
@@ -140,13 +142,13 @@ impl Fused for Flex {
             if wanted { filled(&dims(t), |_| ()) } else { FlexTensor::zeros(Shape::from(vec![0]), DType::F32) }
         };
         match op {
-            Op::Linear => {
+            Op::Linear { precision } => {
                 let (k, n) = (dims(&b)[0], dims(&b)[1]);
                 let m = read(&a).len() / k.max(1);
                 let weights = wanted[1] || wanted[2];
                 let (mut da, mut db, mut dc) = (zeros(&a, wanted[0]), zeros(&b, weights), zeros(&c, weights));
                 let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>(), dc.storage_mut::<f32>());
-                kernels::linear_grad(read(&a), read(&b), read(&grad), out, m, k, n);
+                kernels::linear_grad(read(&a), read(&b), read(&grad), out, (m, k, n), precision);
                 (da, db, dc)
             }
             Op::LayerNorm { eps } => {
@@ -164,11 +166,7 @@ impl Fused for Flex {
             }
             Op::Activation(kind) => {
                 let mut da = zeros(&a, true);
-                let into = da.storage_mut::<f32>();
-                match kind {
-                    Activation::Gelu => kernels::gelu_grad(read(&a), read(&grad), into),
-                    _ => kernels::gated_grad(read(&a), read(&grad), into, kind == Activation::GeluTanh),
-                }
+                kernels::activate_grad(kind.into(), read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
             Op::SelfAttention { heads, causal } => {

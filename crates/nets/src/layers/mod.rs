@@ -5,10 +5,12 @@
 //! ([`fused`]); elsewhere it is burn's own.
 
 pub mod fused;
-pub mod kernels;
 mod plain;
+mod precision;
 mod transformer;
 
+pub use kernels::Precision;
+pub use precision::{multiplying, with_precision};
 pub use transformer::{Block, Transformer};
 
 use burn::module::{Module, Param, ParamId};
@@ -43,7 +45,11 @@ impl Linear {
 
 /// x (…, in), w (in, out), b (out) → (…, out)
 pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Tensor<1>) -> Tensor<D> {
-    if fused::runs_on(&x.device()) { fused::apply(x, w, b, Op::Linear) } else { plain::linear(x, w, b) }
+    if fused::runs_on(&x.device()) {
+        fused::apply(x, w, b, Op::Linear { precision: multiplying() })
+    } else {
+        plain::linear(x, w, b)
+    }
 }
 
 /// Layer norm over the last axis.
@@ -88,6 +94,16 @@ pub enum Activation {
     QuickGelu,
     /// GELU by its tanh approximation: SigLIP.
     GeluTanh,
+}
+
+impl From<Activation> for kernels::Activation {
+    fn from(kind: Activation) -> Self {
+        match kind {
+            Activation::Gelu => Self::Gelu,
+            Activation::QuickGelu => Self::QuickGelu,
+            Activation::GeluTanh => Self::GeluTanh,
+        }
+    }
 }
 
 /// The activation of each value.

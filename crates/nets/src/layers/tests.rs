@@ -44,6 +44,34 @@ fn linear_is_burns() {
 }
 
 #[test]
+fn linear_in_bf16_is_near_burns_and_ends_with_the_wish() {
+    let (x, w, b) = (random([2, 65, 64]), random([64, 256]), random([256]));
+    let outer = Tensor::<3>::random([2, 65, 256], Distribution::Normal(0.0, 1.0), &device());
+    let run = |precision| {
+        let y = with_precision(precision, || linear(x.clone(), w.clone(), b.clone()));
+        // The gradient is taken after the wish has ended, and is still computed as it was.
+        let grads = (y.clone() * outer.clone()).sum().backward();
+        (y.inner(), x.grad(&grads).expect("of x"), w.grad(&grads).expect("of w"), b.grad(&grads).expect("of b"))
+    };
+    let (near, exact) = (run(Precision::Bf16), run(Precision::F32));
+    assert_eq!(multiplying(), Precision::F32);
+    let far = |a: Vec<f32>, b: Vec<f32>| {
+        let off: f32 = a.iter().zip(&b).map(|(a, b)| (a - b).powi(2)).sum();
+        (off / b.iter().map(|b| b * b).sum::<f32>()).sqrt()
+    };
+    let floats = crate::weights::floats::<3>;
+    for (what, a, b) in [
+        ("values", floats(near.0), floats(exact.0)),
+        ("gradient of x", floats(near.1), floats(exact.1)),
+        ("gradient of w", floats(near.2.unsqueeze()), floats(exact.2.unsqueeze())),
+    ] {
+        let far = far(a, b);
+        assert!(far > 1e-5 && far < 4e-3, "{what} in bf16: off by {far}");
+    }
+    assert_eq!(floats(near.3.unsqueeze()), floats(exact.3.unsqueeze()), "the bias's gradient is a sum, no product");
+}
+
+#[test]
 fn layer_norm_is_burns() {
     for (b, t, d) in [(1, 1, 2), (2, 3, 5), (3, 17, 192), (4, 65, 64), (2, 300, 48)] {
         twins(

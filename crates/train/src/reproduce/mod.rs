@@ -26,6 +26,7 @@ use domain::{Digest, GalleryEntry, Split, Triplet};
 use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
+use nets::layers::Precision;
 use scenes::World;
 use std::path::Path;
 use std::sync::Mutex;
@@ -299,6 +300,7 @@ fn run(
         rate: s.rate,
         warmup: s.warmup,
         decay: s.decay,
+        precision: Precision::F32,
         validate_every: 0,
         checkpoint_every: 100,
         dir: place,

@@ -200,6 +200,7 @@ fn a_head_learns_on_features_from_anywhere_and_its_libraries_stay_diverse() {
         rate: SETTINGS.rate,
         warmup: SETTINGS.warmup,
         decay: SETTINGS.decay,
+        precision: nets::layers::Precision::F32,
         validate_every: 20,
         checkpoint_every: 20,
         dir: dir.path(),

@@ -1,0 +1,149 @@
+//! Which instructions are taken here: the best that this processor has, or what `LIKEBUT_CPU` asks for.
+
+use std::sync::OnceLock;
+
+/// A way to compute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// What the compiler makes of plain Rust; on ARM that is NEON.
+    Portable,
+    /// 256-bit vectors with fused multiply-add.
+    #[cfg(target_arch = "x86_64")]
+    Avx2,
+    /// 512-bit vectors.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
+    /// 512-bit vectors with products of bf16 pairs and of 8-bit quadruples (VNNI).
+    #[cfg(target_arch = "x86_64")]
+    Avx512Bf16,
+}
+
+impl Path {
+    /// Its name, as `LIKEBUT_CPU` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Path::Portable => "portable",
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 => "avx512",
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Bf16 => "avx512-bf16",
+        }
+    }
+
+    /// All the ways that this processor has, the fastest last.
+    pub fn all() -> &'static [Path] {
+        static ALL: OnceLock<Vec<Path>> = OnceLock::new();
+        ALL.get_or_init(|| {
+            #[allow(unused_mut)]
+            let mut all = vec![Path::Portable];
+            #[cfg(target_arch = "x86_64")]
+            {
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    all.push(Path::Avx2);
+                    if is_x86_feature_detected!("avx512f")
+                        && is_x86_feature_detected!("avx512bw")
+                        && is_x86_feature_detected!("avx512dq")
+                        && is_x86_feature_detected!("avx512vl")
+                    {
+                        all.push(Path::Avx512);
+                        if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
+                            all.push(Path::Avx512Bf16);
+                        }
+                    }
+                }
+            }
+            all
+        })
+    }
+
+    /// The way taken here.
+    ///
+    /// `LIKEBUT_CPU=avx512` also takes what extends it (the scan of the library has only that name),
+    /// `avx512-plain` leaves the extension out. A wish that this processor cannot grant is refused
+    /// with a message where a library is opened; here, where no error can be returned, it counts
+    /// for nothing.
+    pub fn chosen() -> Path {
+        #[cfg(test)]
+        if let Some(path) = FORCED.get() {
+            return path;
+        }
+        static CHOSEN: OnceLock<Path> = OnceLock::new();
+        *CHOSEN.get_or_init(|| wished(std::env::var("LIKEBUT_CPU").ok().as_deref(), Path::all()))
+    }
+}
+
+#[cfg(test)]
+thread_local! {
+    static FORCED: std::cell::Cell<Option<Path>> = const { std::cell::Cell::new(None) };
+}
+
+/// Runs `work` with another path chosen on this thread.
+#[cfg(test)]
+pub(crate) fn forced<T>(path: Path, work: impl FnOnce() -> T) -> T {
+    let former = FORCED.replace(Some(path));
+    let out = work();
+    FORCED.set(former);
+    out
+}
+
+fn wished(wish: Option<&str>, all: &[Path]) -> Path {
+    let best = all.last().copied().unwrap_or(Path::Portable);
+    let named = |name: &str| all.iter().copied().find(|p| p.name() == name);
+    match wish {
+        Some("avx512") => named("avx512-bf16").or(named("avx512")),
+        Some("avx512-plain") => named("avx512"),
+        Some(name) => named(name),
+        None => None,
+    }
+    .unwrap_or(best)
+}
+
+/// Runs `$body` compiled for AVX-512, for AVX2 with FMA, or for any machine.
+///
+/// The body is an `#[inline(always)]` function of slices whose first parameter says whether fused
+/// multiply-add is an instruction here: without one, `mul_add` would be a slow library call.
+/// The first argument of the function made is the [`Path`].
+macro_rules! at_width {
+    ($name:ident => $body:ident ( $($arg:ident : $ty:ty),* $(,)? )) => {
+        fn $name(path: $crate::Path, $($arg: $ty),*) {
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
+            fn wide($($arg: $ty),*) { $body::<true>($($arg),*) }
+            #[cfg(target_arch = "x86_64")]
+            #[target_feature(enable = "avx2,fma")]
+            fn half($($arg: $ty),*) { $body::<true>($($arg),*) }
+            match path {
+                $crate::Path::Portable => $body::<false>($($arg),*),
+                // SAFETY: a path other than portable comes from `Path::all`, which has asked the
+                // processor for these features.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Path::Avx2 => unsafe { half($($arg),*) },
+                // SAFETY: as above.
+                #[cfg(target_arch = "x86_64")]
+                $crate::Path::Avx512 | $crate::Path::Avx512Bf16 => unsafe { wide($($arg),*) },
+            }
+        }
+    };
+}
+pub(crate) use at_width;
+
+#[inline(always)]
+pub(crate) fn fma<const FMA: bool>(a: f32, b: f32, c: f32) -> f32 {
+    if FMA { a.mul_add(b, c) } else { a * b + c }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_is_granted_where_it_can_be() {
+        let all = Path::all();
+        assert_eq!(wished(Some("portable"), all), Path::Portable);
+        assert_eq!(wished(None, all), *all.last().unwrap());
+        assert_eq!(wished(Some("sse9"), all), *all.last().unwrap());
+        assert_eq!(wished(Some("avx512"), all).name().starts_with("avx512"), all.len() > 2);
+    }
+}

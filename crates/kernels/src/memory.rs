@@ -1,0 +1,235 @@
+//! An allocator that keeps large blocks instead of giving them back.
+//!
+//! A training step takes and returns the same few hundred megabytes again and again. The system's
+//! allocator returns them to the kernel each time, and each page that comes back is cleared and
+//! mapped anew: a sixth of a step, measured. This one keeps what was returned for the next of the
+//! same size, and never holds more than one and a half times what was once in use at the same time.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::{Mutex, MutexGuard};
+
+/// Smaller requests are the system's.
+const LEAST: usize = 1 << 17;
+/// Largest alignment that is served from what was kept.
+const ALIGN: usize = 64;
+/// Sizes are rounded up to an eighth of a power of two.
+const STEPS: usize = 8;
+/// Rounded sizes there are: from `LEAST` up to 2⁴⁷, more than there is.
+const BINS: usize = (47 - 17) * STEPS + 1;
+
+/// The allocator; one static of it, marked `#[global_allocator]`, serves a program.
+pub struct Keeping(Mutex<State>);
+
+struct State {
+    /// For each rounded size the first kept block; a block's first word points to the next.
+    bins: [*mut u8; BINS],
+    /// Bytes kept.
+    kept: usize,
+    /// Bytes of large blocks in use.
+    live: usize,
+    /// The most that `live` has been.
+    most: usize,
+}
+
+// SAFETY: the pointers are to free blocks that only the state knows of.
+unsafe impl Send for State {}
+
+impl Keeping {
+    /// Holds nothing yet.
+    #[allow(clippy::new_without_default)]
+    pub const fn new() -> Self {
+        Self(Mutex::new(State { bins: [std::ptr::null_mut(); BINS], kept: 0, live: 0, most: 0 }))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The bin of a size, and what it is rounded up to; none where the system serves.
+fn bin(layout: &Layout) -> Option<(usize, Layout)> {
+    let size = layout.size();
+    if !(LEAST..=1 << 46).contains(&size) || layout.align() > ALIGN {
+        return None;
+    }
+    let power = (size - 1).ilog2() as usize; // size ≤ 2^(power + 1)
+    let step = 1usize << (power - STEPS.ilog2() as usize);
+    let rounded = size.next_multiple_of(step);
+    let index = if power < 17 { 0 } else { (power - 17) * STEPS + (rounded - (1 << power)) / step };
+    Some((index, Layout::from_size_align(rounded, ALIGN).ok()?))
+}
+
+impl State {
+    /// A kept block of this bin.
+    fn take(&mut self, index: usize, size: usize) -> *mut u8 {
+        self.live += size;
+        self.most = self.most.max(self.live);
+        let block = self.bins[index];
+        if !block.is_null() {
+            // SAFETY: a kept block is ours, at least `LEAST` long, aligned, and starts with its successor.
+            self.bins[index] = unsafe { block.cast::<*mut u8>().read() };
+            self.kept -= size;
+        }
+        block
+    }
+
+    /// Gives back, the largest first, until the promise of the module holds.
+    ///
+    /// The half on top is there because blocks of one size do not serve for another: without it, a
+    /// program that needs now these, now those sizes would return and ask again all the time.
+    fn trim(&mut self) {
+        let limit = self.most + self.most / 2;
+        for index in (0..BINS).rev() {
+            while self.live + self.kept > limit && !self.bins[index].is_null() {
+                let size = size_of_bin(index);
+                let block = self.bins[index];
+                // SAFETY: as in `take`; the block was allocated with this layout.
+                unsafe {
+                    self.bins[index] = block.cast::<*mut u8>().read();
+                    System.dealloc(block, Layout::from_size_align_unchecked(size, ALIGN));
+                }
+                self.kept -= size;
+            }
+        }
+    }
+}
+
+fn size_of_bin(index: usize) -> usize {
+    let (power, steps) = (17 + index / STEPS, index % STEPS);
+    (1 << power) + steps * (1 << (power - STEPS.ilog2() as usize))
+}
+
+// SAFETY: a block comes from the system or was returned to us with the same rounded size and
+// alignment; while it is in use nobody else has it. Nothing here allocates or unwinds.
+unsafe impl GlobalAlloc for Keeping {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let Some((index, rounded)) = bin(&layout) else {
+            // SAFETY: the caller's contract.
+            return unsafe { System.alloc(layout) };
+        };
+        let kept = {
+            let mut state = self.state();
+            let kept = state.take(index, rounded.size());
+            if kept.is_null() {
+                state.trim();
+            }
+            kept
+        };
+        if !kept.is_null() {
+            return kept;
+        }
+        // SAFETY: the rounded size is not zero.
+        unsafe { System.alloc(rounded) }
+    }
+
+    unsafe fn alloc_zeroed(&self, layout: Layout) -> *mut u8 {
+        // SAFETY: the caller's contract; the block is as long as was asked for.
+        unsafe {
+            if bin(&layout).is_none() {
+                return System.alloc_zeroed(layout);
+            }
+            let block = self.alloc(layout);
+            if !block.is_null() {
+                block.write_bytes(0, layout.size());
+            }
+            block
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        let Some((index, rounded)) = bin(&layout) else {
+            // SAFETY: the caller's contract: the block came from the system.
+            return unsafe { System.dealloc(block, layout) };
+        };
+        let mut state = self.state();
+        // SAFETY: the block is ours again, aligned and longer than a pointer.
+        unsafe { block.cast::<*mut u8>().write(state.bins[index]) };
+        state.bins[index] = block;
+        state.live -= rounded.size();
+        state.kept += rounded.size();
+    }
+
+    unsafe fn realloc(&self, block: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        // SAFETY: the caller's contract: the new size, rounded to the alignment, does not overflow.
+        let new = unsafe { Layout::from_size_align_unchecked(size, layout.align()) };
+        match (bin(&layout), bin(&new)) {
+            // SAFETY: the caller's contract.
+            (None, None) => unsafe { System.realloc(block, layout, size) },
+            (Some((a, _)), Some((b, _))) if a == b => block,
+            _ => {
+                // SAFETY: the caller's contract; both blocks hold what is copied.
+                unsafe {
+                    let to = self.alloc(new);
+                    if !to.is_null() {
+                        to.copy_from_nonoverlapping(block, layout.size().min(size));
+                        self.dealloc(block, layout);
+                    }
+                    to
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_round_up_a_little_and_find_their_bin() {
+        for size in (LEAST..1 << 24).step_by(4097).chain([LEAST, 1 << 18, (1 << 18) + 1, 1 << 40, 1 << 46]) {
+            let (index, rounded) = bin(&Layout::from_size_align(size, 8).unwrap()).unwrap();
+            assert!(rounded.size() >= size && rounded.size() <= size + size / 4, "{size} → {}", rounded.size());
+            assert_eq!(size_of_bin(index), rounded.size(), "{size}");
+        }
+    }
+
+    #[test]
+    fn what_comes_back_is_kept_and_what_was_never_needed_at_once_is_not() {
+        let memory = Keeping::new();
+        let of = |size: usize| Layout::from_size_align(size, 16).unwrap();
+        // SAFETY: each block is used within its size and returned once with its layout.
+        unsafe {
+            let a = memory.alloc(of(1 << 20));
+            a.write_bytes(7, 1 << 20);
+            memory.dealloc(a, of(1 << 20));
+            assert_eq!(memory.alloc_zeroed(of((1 << 20) - 5)), a, "the same block for nearly the same size");
+            assert_eq!(a.add(1000).read(), 0);
+            let a = memory.realloc(a, of((1 << 20) - 5), 1 << 21);
+            assert_eq!(a.add(1000).read(), 0);
+            memory.dealloc(a, of(1 << 21));
+            for size in [3 << 19, 5 << 19, 7 << 19, 9 << 19] {
+                let block = memory.alloc(of(size));
+                let state = memory.state();
+                assert!(state.live + state.kept <= state.most * 3 / 2, "{} + {}", state.live, state.kept);
+                drop(state);
+                memory.dealloc(block, of(size));
+            }
+            let small = memory.alloc(of(100));
+            memory.dealloc(small, of(100));
+        }
+    }
+
+    #[test]
+    fn threads_share_it() {
+        let memory = Keeping::new();
+        std::thread::scope(|s| {
+            for t in 0..4u8 {
+                let memory = &memory;
+                s.spawn(move || {
+                    for i in 0..200usize {
+                        let layout = Layout::from_size_align(LEAST + i * 1000, 32).unwrap();
+                        // SAFETY: written within its size, read back, returned once.
+                        unsafe {
+                            let block = memory.alloc(layout);
+                            block.write_bytes(t, layout.size());
+                            assert_eq!((block.read(), block.add(layout.size() - 1).read()), (t, t));
+                            memory.dealloc(block, layout);
+                        }
+                    }
+                });
+            }
+        });
+        assert_eq!(memory.state().live, 0);
+    }
+}

@@ -1,0 +1,336 @@
+//! The micro-kernel: a small tile of the output, held in registers, while k runs.
+//!
+//! Written once. What differs from machine to machine is a [`Lane`]: how wide a vector is, and the
+//! one instruction that adds a product to it.
+//! Operands come as 32-bit *words*: one f32, or two bf16, or four 8-bit integers that are adjacent
+//! along k. So the loop is the same for all of them.
+
+/// Floats or integers side by side in a register, and the instruction that accumulates products.
+///
+/// # Safety
+/// The methods may be executed only where the instructions exist; pointers are to as many words as
+/// the vector has lanes (`a`: to one word), unaligned.
+pub(super) unsafe trait Lane {
+    /// The accumulators.
+    type Acc: Copy;
+    /// Words of `b`, one for each lane.
+    type Words: Copy;
+    /// Lanes of a vector.
+    const LANES: usize;
+    unsafe fn zero() -> Self::Acc;
+    unsafe fn load(b: *const u32) -> Self::Words;
+    /// `acc + a · b`, where the one word at `a` meets each lane.
+    unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc;
+    unsafe fn store(acc: Self::Acc, to: *mut f32);
+}
+
+/// Words from row to row of a packed block of the left factor, or from word to word along k where
+/// it lies in columns. A little more than a block is wide, and no power of two, so that neighbours
+/// do not fall onto each other in the cache.
+pub(super) const ROW_WORDS: usize = super::BLOCK + 16;
+
+/// How `a` was packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// Row after row, [`ROW_WORDS`] apart.
+    Rows,
+    /// Word after word along k, [`ROW_WORDS`] apart, the rows side by side.
+    Columns,
+}
+
+/// `out[r][c] = Σ_k a[r][k] · b[k][c]` for `R` rows and `V` vectors of columns.
+///
+/// `ROW` and `STEP` are the words from row to row and along k in `a`; `b` advances by `b_step`.
+/// They are constants so that every row is an address with a fixed distance: there are more rows
+/// than registers for addresses.
+///
+/// # Safety
+/// The instructions of `L` exist; `a` holds `R` rows of `words` words in that order, `b` holds
+/// `words` times `V · LANES` words, `out` has room for `R` rows of `out_step ≥ V · LANES` floats.
+#[inline(always)]
+pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: usize, const STEP: usize>(
+    a: *const u32,
+    b: *const u32,
+    b_step: usize,
+    words: usize,
+    out: *mut f32,
+    out_step: usize,
+) {
+    // SAFETY: every access below is one of those that the contract lists.
+    unsafe {
+        let mut acc = [[L::zero(); V]; R];
+        let (mut a, mut b) = (a, b);
+        for _ in 0..words {
+            let mut cols = [L::load(b); V];
+            for (v, cols) in cols.iter_mut().enumerate().skip(1) {
+                *cols = L::load(b.add(v * L::LANES));
+            }
+            for (r, acc) in acc.iter_mut().enumerate() {
+                for (acc, cols) in acc.iter_mut().zip(cols) {
+                    *acc = L::add(*acc, a.add(r * ROW), cols);
+                }
+            }
+            a = a.add(STEP);
+            b = b.add(b_step);
+        }
+        for (r, acc) in acc.into_iter().enumerate() {
+            for (v, acc) in acc.into_iter().enumerate() {
+                L::store(acc, out.add(r * out_step + v * L::LANES));
+            }
+        }
+    }
+}
+
+/// A register tile of one machine: its size, and the kernel compiled for it.
+///
+/// # Safety
+/// `run` has the contract of [`tile`] with `R = ROWS`, `V · LANES = COLS` and `b_step = COLS`.
+pub(super) unsafe trait Tile {
+    /// Rows.
+    const ROWS: usize;
+    /// Columns.
+    const COLS: usize;
+    /// Computes a tile of which only the first rows and columns, `size`, are needed.
+    unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32);
+}
+
+/// Makes a [`Tile`] of a [`Lane`]: all rows and columns, or, at the edges of a matrix, half of them.
+macro_rules! tile_of {
+    ($name:ident: $lane:ident, $rows:literal / $few:literal / $fewer:literal by $vecs:literal $(, $features:literal)?) => {
+        pub(super) struct $name;
+        // SAFETY: passes its contract on; the features are those of the lane.
+        unsafe impl Tile for $name {
+            const ROWS: usize = $rows;
+            const COLS: usize = $vecs * <$lane as Lane>::LANES;
+            $(#[target_feature(enable = $features)])?
+            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, (rows, cols): (usize, usize), out: *mut f32) {
+                const LANES: usize = <$lane as Lane>::LANES;
+                const N: usize = $vecs * LANES;
+                const W: usize = ROW_WORDS;
+                // SAFETY: the caller's contract; the smaller tiles read and write a part of it.
+                unsafe {
+                    match (order, rows, cols <= LANES) {
+                        (Order::Rows, 0..=$fewer, false) => tile::<$lane, $fewer, $vecs, W, 1>(a, b, N, words, out, N),
+                        (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1>(a, b, N, words, out, N),
+                        (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1>(a, b, N, words, out, N),
+                        (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1>(a, b, N, words, out, N),
+                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, W>(a, b, N, words, out, N),
+                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, W>(a, b, N, words, out, N),
+                    }
+                }
+            }
+        }
+    };
+}
+
+tile_of!(PortableF32: PlainF32, 4 / 2 / 1 by 2);
+tile_of!(PortableBf16: PlainBf16, 4 / 2 / 1 by 2);
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx2Bf16: YmmBf16, 4 / 2 / 1 by 2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx512F32: ZmmF32, 12 / 8 / 4 by 2, "avx512f");
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx512Bf16Shifted: ZmmBf16Shifted, 12 / 8 / 4 by 2, "avx512f");
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx512Bf16: ZmmBf16, 12 / 8 / 4 by 2, "avx512f,avx512bf16");
+
+/// The two bf16 of a word as f32.
+fn halves(word: u32) -> [f32; 2] {
+    [f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000)]
+}
+
+struct PlainF32;
+// SAFETY: plain Rust; reads and writes what the contract says.
+unsafe impl Lane for PlainF32 {
+    type Acc = [f32; 8];
+    type Words = [u32; 8];
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Acc {
+        [0.0; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(b: *const u32) -> Self::Words {
+        // SAFETY: the contract of the trait.
+        unsafe { b.cast::<[u32; 8]>().read_unaligned() }
+    }
+    #[inline(always)]
+    unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc {
+        // SAFETY: the contract of the trait.
+        let a = f32::from_bits(unsafe { a.read() });
+        std::array::from_fn(|i| acc[i] + a * f32::from_bits(b[i]))
+    }
+    #[inline(always)]
+    unsafe fn store(acc: Self::Acc, to: *mut f32) {
+        // SAFETY: the contract of the trait.
+        unsafe { to.cast::<[f32; 8]>().write_unaligned(acc) }
+    }
+}
+
+struct PlainBf16;
+// SAFETY: as above.
+unsafe impl Lane for PlainBf16 {
+    type Acc = [f32; 8];
+    type Words = [u32; 8];
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Acc {
+        [0.0; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(b: *const u32) -> Self::Words {
+        // SAFETY: the contract of the trait.
+        unsafe { PlainF32::load(b) }
+    }
+    #[inline(always)]
+    unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc {
+        // SAFETY: the contract of the trait.
+        let [x, y] = halves(unsafe { a.read() });
+        std::array::from_fn(|i| {
+            let [u, v] = halves(b[i]);
+            acc[i] + x * u + y * v
+        })
+    }
+    #[inline(always)]
+    unsafe fn store(acc: Self::Acc, to: *mut f32) {
+        // SAFETY: the contract of the trait.
+        unsafe { PlainF32::store(acc, to) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+use x86::*;
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    //! The lanes of x86: one line of intrinsics for each thing a lane can do.
+
+    use super::Lane;
+    use std::arch::x86_64::*;
+
+    macro_rules! lane {
+        ($name:ident, $acc:ty, $words:ty, $lanes:literal, $zero:expr, |$b:ident| $load:expr, |$s:ident, $a:ident, $w:ident| $add:expr, |$out:ident, $to:ident| $store:expr) => {
+            pub struct $name;
+            // SAFETY: the vector has that many lanes, and loads and stores are unaligned; every
+            // method is called only from a kernel compiled for the feature.
+            unsafe impl Lane for $name {
+                type Acc = $acc;
+                type Words = $words;
+                const LANES: usize = $lanes;
+                #[inline(always)]
+                unsafe fn zero() -> $acc {
+                    // SAFETY: the contract of the trait.
+                    unsafe { $zero }
+                }
+                #[inline(always)]
+                unsafe fn load($b: *const u32) -> $words {
+                    // SAFETY: the contract of the trait.
+                    unsafe { $load }
+                }
+                #[inline(always)]
+                unsafe fn add($s: $acc, $a: *const u32, $w: $words) -> $acc {
+                    // SAFETY: the contract of the trait.
+                    unsafe { $add }
+                }
+                #[inline(always)]
+                unsafe fn store($out: $acc, $to: *mut f32) {
+                    // SAFETY: the contract of the trait.
+                    unsafe { $store }
+                }
+            }
+        };
+    }
+
+    lane!(
+        YmmF32,
+        __m256,
+        __m256,
+        8,
+        _mm256_setzero_ps(),
+        |b| _mm256_loadu_ps(b.cast()),
+        |s, a, w| _mm256_fmadd_ps(_mm256_broadcast_ss(&*a.cast::<f32>()), w, s),
+        |s, to| _mm256_storeu_ps(to, s)
+    );
+    lane!(
+        YmmBf16,
+        __m256,
+        __m256i,
+        8,
+        _mm256_setzero_ps(),
+        |b| _mm256_loadu_si256(b.cast()),
+        |s, a, w| {
+            let a = _mm256_set1_epi32(a.cast::<i32>().read());
+            let s = _mm256_fmadd_ps(low256(a), low256(w), s);
+            _mm256_fmadd_ps(high256(a), high256(w), s)
+        },
+        |s, to| _mm256_storeu_ps(to, s)
+    );
+    lane!(
+        ZmmF32,
+        __m512,
+        __m512,
+        16,
+        _mm512_setzero_ps(),
+        |b| _mm512_loadu_ps(b.cast()),
+        |s, a, w| _mm512_fmadd_ps(_mm512_set1_ps(a.cast::<f32>().read()), w, s),
+        |s, to| _mm512_storeu_ps(to, s)
+    );
+    lane!(
+        ZmmBf16Shifted,
+        __m512,
+        __m512i,
+        16,
+        _mm512_setzero_ps(),
+        |b| _mm512_loadu_si512(b.cast()),
+        |s, a, w| {
+            let a = _mm512_set1_epi32(a.cast::<i32>().read());
+            let s = _mm512_fmadd_ps(low512(a), low512(w), s);
+            _mm512_fmadd_ps(high512(a), high512(w), s)
+        },
+        |s, to| _mm512_storeu_ps(to, s)
+    );
+    lane!(
+        ZmmBf16,
+        __m512,
+        __m512i,
+        16,
+        _mm512_setzero_ps(),
+        |b| _mm512_loadu_si512(b.cast()),
+        |s, a, w| {
+            let a = _mm512_set1_epi32(a.cast::<i32>().read());
+            // SAFETY: a vector of bf16 pairs and one of words are the same 64 bytes.
+            _mm512_dpbf16_ps(
+                s,
+                std::mem::transmute::<__m512i, __m512bh>(a),
+                std::mem::transmute::<__m512i, __m512bh>(w),
+            )
+        },
+        |s, to| _mm512_storeu_ps(to, s)
+    );
+
+    #[inline(always)]
+    unsafe fn low256(w: __m256i) -> __m256 {
+        // SAFETY: called from the lanes above only.
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(w)) }
+    }
+
+    #[inline(always)]
+    unsafe fn high256(w: __m256i) -> __m256 {
+        // SAFETY: called from the lanes above only.
+        unsafe { _mm256_castsi256_ps(_mm256_and_si256(w, _mm256_set1_epi32(0xffff_0000_u32 as i32))) }
+    }
+
+    #[inline(always)]
+    unsafe fn low512(w: __m512i) -> __m512 {
+        // SAFETY: called from the lanes above only.
+        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(w)) }
+    }
+
+    #[inline(always)]
+    unsafe fn high512(w: __m512i) -> __m512 {
+        // SAFETY: called from the lanes above only.
+        unsafe { _mm512_castsi512_ps(_mm512_and_si512(w, _mm512_set1_epi32(0xffff_0000_u32 as i32))) }
+    }
+}

@@ -1,0 +1,456 @@
+//! The matrix product, in three ideas.
+//!
+//! *Pack*: both factors are copied block by block into the order in which they will be read, and
+//! turned into what the machine multiplies best (f32, or pairs of bf16).
+//! *Micro-kernel*: a tile of the output stays in registers while k runs.
+//! *Epilogue*: bias, activation and residual are applied to a tile while it is in the cache, instead
+//! of in passes of their own.
+//!
+//! Whatever the threads, each number of the output is added up in the same order: along k, in runs of
+//! one block. So a result depends on the machine's instructions, never on timing.
+
+mod epilogue;
+mod micro;
+mod pack;
+
+pub use epilogue::Epilogue;
+pub use pack::bf16_bits;
+
+use crate::Path;
+use epilogue::finish;
+use micro::{ROW_WORDS, Tile};
+use rayon::prelude::*;
+use std::cell::RefCell;
+
+/// Words of k, and rows, that are worked on at a time: a panel of the right factor of this length
+/// stays in the first-level cache, a block of the left one in the second.
+const BLOCK: usize = 256;
+
+/// Rows of the left factor that are packed and used together, if there are many.
+const ROWS: usize = 120;
+
+/// The same where the right factor is packed for each block of rows again: as many as there is room for.
+const ROWS_ALONE: usize = 264;
+
+/// Multiplications that are worth waking another thread for.
+const WORTH_SHARING: usize = 1 << 21;
+
+/// The largest right factor, in numbers, that is packed as a whole before it is used.
+const PACKED_WHOLE: usize = 1 << 22;
+
+/// What is multiplied; sums are always f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Precision {
+    /// Single precision.
+    #[default]
+    F32,
+    /// Both factors rounded to bf16, eight significant bits: a relative error of at most 2⁻⁸ each.
+    Bf16,
+}
+
+impl Precision {
+    fn is_bf16(self) -> bool {
+        self == Precision::Bf16
+    }
+
+    /// Numbers in a word.
+    fn per_word(self) -> usize {
+        if self.is_bf16() { 2 } else { 1 }
+    }
+}
+
+/// A read-only matrix inside a slice: `rows × cols` numbers at `offset + r · row_step + c · col_step`.
+#[derive(Clone, Copy)]
+pub struct Mat<'a> {
+    data: &'a [f32],
+    offset: usize,
+    pub(crate) rows: usize,
+    pub(crate) cols: usize,
+    row_step: usize,
+    col_step: usize,
+}
+
+impl<'a> Mat<'a> {
+    /// A dense row-major matrix over a whole slice.
+    pub fn dense(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self::strided(data, 0, rows, cols, cols)
+    }
+
+    /// A row-major window: rows lie `row_step` apart.
+    ///
+    /// # Panics
+    /// If the window does not fit the slice.
+    pub fn strided(data: &'a [f32], offset: usize, rows: usize, cols: usize, row_step: usize) -> Self {
+        let fits = rows == 0 || cols == 0 || offset + (rows - 1) * row_step + cols <= data.len();
+        assert!(fits, "a matrix of {rows} by {cols} does not fit its slice of {}", data.len());
+        Self { data, offset, rows, cols, row_step, col_step: 1 }
+    }
+
+    /// The same numbers, rows and columns exchanged.
+    pub fn t(self) -> Self {
+        Self { rows: self.cols, cols: self.rows, row_step: self.col_step, col_step: self.row_step, ..self }
+    }
+
+    fn at(&self, row: usize, col: usize) -> usize {
+        self.offset + row * self.row_step + col * self.col_step
+    }
+}
+
+/// `out = epilogue(a · b)`, where `out` is a row-major window into a slice: rows of `b`'s width,
+/// `row_step` apart from `offset` on.
+///
+/// # Panics
+/// If the inner sizes differ, or the window or the epilogue's slices are too short.
+pub fn product(
+    out: &mut [f32],
+    (offset, row_step): (usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    precision: Precision,
+    epilogue: &Epilogue<'_>,
+) {
+    let path = Path::chosen();
+    let plain = epilogue.activation.is_none() && epilogue.residual.is_none();
+    if precision == Precision::F32 && gemm_takes(path) && plain {
+        let shared = a.rows.saturating_mul(b.cols).saturating_mul(a.cols) > WORTH_SHARING;
+        let threads = if shared { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
+        return by_gemm(out, (offset, row_step), a, b, epilogue.scale, epilogue.bias, threads);
+    }
+    product_on(path, out, (offset, row_step), a, b, precision, epilogue);
+}
+
+/// Whether the `gemm` crate would take the instructions of this path: it always takes the best.
+fn gemm_takes(path: Path) -> bool {
+    Path::all().last() == Some(&path)
+}
+
+/// `out = scale · a · b` in f32; meant for products too small to be shared between threads.
+pub(crate) fn small(path: Path, out: &mut [f32], window: (usize, usize), a: Mat<'_>, b: Mat<'_>, scale: f32) {
+    if gemm_takes(path) {
+        by_gemm(out, window, a, b, scale, None, gemm::Parallelism::None);
+    } else {
+        product_on(path, out, window, a, b, Precision::F32, &Epilogue::scale(scale));
+    }
+}
+
+/// In f32 the `gemm` crate is some 10 % faster than the kernel of this one.
+fn by_gemm(
+    out: &mut [f32],
+    (offset, row_step): (usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    scale: f32,
+    bias: Option<&[f32]>,
+    threads: gemm::Parallelism,
+) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    assert_eq!(k, b.rows, "inner sizes of a product");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(n <= row_step || m == 1, "the rows of a product overlap");
+    assert!(offset + (m - 1) * row_step + n <= out.len(), "the product does not fit its window");
+    if bias.is_some() || k == 0 {
+        let fill = |row: &mut [f32]| match bias {
+            Some(bias) => row[..n].copy_from_slice(bias),
+            None => row[..n].fill(0.0),
+        };
+        let out = &mut out[offset..][..(m - 1) * row_step + n];
+        if m * n > 1 << 16 {
+            out.par_chunks_mut(row_step).for_each(fill)
+        } else {
+            out.chunks_mut(row_step).for_each(fill)
+        }
+    }
+    if k == 0 {
+        return;
+    }
+    // SAFETY: the factors were checked against their slices when they were made, the output just
+    // above; `out` is borrowed mutably, so it overlaps neither factor; the strides are those of the
+    // windows.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr().add(offset),
+            1,
+            row_step as isize,
+            bias.is_some(),
+            a.data.as_ptr().add(a.offset),
+            a.col_step as isize,
+            a.row_step as isize,
+            b.data.as_ptr().add(b.offset),
+            b.col_step as isize,
+            b.row_step as isize,
+            1.0,
+            scale,
+            false,
+            false,
+            false,
+            threads,
+        );
+    }
+}
+
+/// [`product`] on a path of the caller's choice, which must be one of [`Path::all`].
+pub fn product_on(
+    path: Path,
+    out: &mut [f32],
+    (offset, row_step): (usize, usize),
+    a: Mat<'_>,
+    b: Mat<'_>,
+    precision: Precision,
+    epilogue: &Epilogue<'_>,
+) {
+    let (m, n) = (a.rows, b.cols);
+    assert_eq!(a.cols, b.rows, "inner sizes of a product");
+    if m == 0 || n == 0 {
+        return;
+    }
+    assert!(n <= row_step || m == 1, "the rows of a product overlap");
+    assert!(offset + (m - 1) * row_step + n <= out.len(), "the product does not fit its window");
+    epilogue.check(offset + (m - 1) * row_step + n, n);
+    assert!(Path::all().contains(&path), "this processor does not have {}", path.name());
+    let job = Job { path, a, b, precision, epilogue, out: Window { at: out[offset..].as_mut_ptr(), row_step }, offset };
+    match (path, precision) {
+        (Path::Portable, Precision::F32) => job.run::<micro::PortableF32>(),
+        (Path::Portable, Precision::Bf16) => job.run::<micro::PortableBf16>(),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx2, Precision::F32) => job.run::<micro::Avx2F32>(),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx2, Precision::Bf16) => job.run::<micro::Avx2Bf16>(),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx512 | Path::Avx512Bf16, Precision::F32) => job.run::<micro::Avx512F32>(),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx512, Precision::Bf16) => job.run::<micro::Avx512Bf16Shifted>(),
+        #[cfg(target_arch = "x86_64")]
+        (Path::Avx512Bf16, Precision::Bf16) => job.run::<micro::Avx512Bf16>(),
+    }
+}
+
+/// Where the output goes.
+#[derive(Clone, Copy)]
+struct Window {
+    at: *mut f32,
+    row_step: usize,
+}
+
+// SAFETY: the window is borrowed mutably by `product_on` while a `Job` lives, and the pieces into
+// which a job is cut write different numbers of it.
+unsafe impl Send for Window {}
+// SAFETY: as above.
+unsafe impl Sync for Window {}
+
+/// One product: checked, ready to be cut into pieces.
+struct Job<'a> {
+    path: Path,
+    a: Mat<'a>,
+    b: Mat<'a>,
+    precision: Precision,
+    epilogue: &'a Epilogue<'a>,
+    out: Window,
+    offset: usize,
+}
+
+/// A vector's worth of words, aligned as a cache line.
+#[derive(Clone, Copy)]
+#[repr(C, align(64))]
+struct Line([u32; 16]);
+
+/// A buffer of words that starts on a cache line.
+#[derive(Default)]
+struct Words(Vec<Line>);
+
+impl Words {
+    /// At least `n` words, with whatever they held before.
+    fn room(&mut self, n: usize) -> &mut [u32] {
+        if self.0.len() * 16 < n {
+            self.0.resize(n.div_ceil(16), Line([0; 16]));
+        }
+        // Cut to lines first, so that this is the whole of what was asked for.
+        self.0[..n.div_ceil(16)].as_flattened_words()
+    }
+}
+
+trait Flatten {
+    fn as_flattened_words(&mut self) -> &mut [u32];
+}
+
+impl Flatten for [Line] {
+    fn as_flattened_words(&mut self) -> &mut [u32] {
+        // SAFETY: a `Line` is sixteen words and nothing else.
+        unsafe { std::slice::from_raw_parts_mut(self.as_mut_ptr().cast(), self.len() * 16) }
+    }
+}
+
+thread_local! {
+    /// Blocks of the two factors; kept from one product to the next.
+    static SCRATCH: RefCell<(Words, Words)> = RefCell::default();
+}
+
+impl Job<'_> {
+    fn run<T: Tile>(&self) {
+        let (m, n, k) = (self.a.rows, self.b.cols, self.a.cols);
+        let shared = m.saturating_mul(n).saturating_mul(k) > WORTH_SHARING;
+        // Even cuts: as many blocks as needed, then all of one size.
+        let cut = |whole: usize, most: usize, unit: usize| {
+            let pieces = whole.div_ceil(most).max(1);
+            whole.div_ceil(pieces).next_multiple_of(unit)
+        };
+        let whole = m > 2 * ROWS && n.saturating_mul(k) <= PACKED_WHOLE;
+        let rows = cut(m, if whole { ROWS } else { ROWS_ALONE }, T::ROWS);
+        let cols = if whole || !shared {
+            n
+        } else {
+            // Few rows, or a long k: enough pieces for every thread to have some.
+            cut(n, n.div_ceil(16usize.div_ceil(m.div_ceil(rows))).max(3 * T::COLS), T::COLS)
+        };
+        let packed = whole.then(|| self.pack_whole::<T>(shared));
+        let piece = |row: usize, col: usize| {
+            SCRATCH.with_borrow_mut(|scratch| {
+                self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), packed.as_ref(), scratch);
+            });
+        };
+        let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
+        if shared {
+            (0..down * across).into_par_iter().for_each(|i| piece(i / across * rows, i % across * cols));
+        } else {
+            (0..down * across).for_each(|i| piece(i / across * rows, i % across * cols));
+        }
+    }
+
+    /// Numbers along k in one block.
+    fn run_of_k(&self) -> usize {
+        BLOCK * self.precision.per_word()
+    }
+
+    /// The whole right factor: blocks along k, in each its panels.
+    fn pack_whole<T: Tile>(&self, shared: bool) -> Words {
+        let (n, k) = (self.b.cols, self.b.rows);
+        let panels = n.div_ceil(T::COLS);
+        let mut words = Words::default();
+        let room = words.room(k.div_ceil(self.precision.per_word()) * panels * T::COLS);
+        for (block, to) in room.chunks_mut(BLOCK * panels * T::COLS).enumerate() {
+            let from = block * self.run_of_k();
+            let run = (from, k.min(from + self.run_of_k()));
+            let size = (run.1 - run.0).div_ceil(self.precision.per_word()) * T::COLS;
+            if size == 0 {
+                break;
+            }
+            let pack = |(p, to): (usize, &mut [u32])| {
+                let cols = (p * T::COLS, n.min((p + 1) * T::COLS));
+                pack::right(self.path, &self.b, run, cols, self.precision, T::COLS, to);
+            };
+            let to = &mut to[..size * panels];
+            if shared {
+                to.par_chunks_mut(size).enumerate().for_each(pack);
+            } else {
+                to.chunks_mut(size).enumerate().for_each(pack);
+            }
+        }
+        words
+    }
+
+    /// The rows and columns of one piece, start to end.
+    fn piece<T: Tile>(
+        &self,
+        rows: (usize, usize),
+        cols: (usize, usize),
+        packed: Option<&Words>,
+        scratch: &mut (Words, Words),
+    ) {
+        let per = self.precision.per_word();
+        let k = self.a.cols;
+        let panels = self.b.cols.div_ceil(T::COLS);
+        let left = scratch.0.room((ROWS_ALONE + T::ROWS) * ROW_WORDS);
+        let right =
+            scratch.1.room(if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) });
+        let mut tile = [Line([0; 16]); MOST_TILE / 16];
+        for from in (0..k.max(1)).step_by(self.run_of_k()) {
+            let run = (from, k.min(from + self.run_of_k()));
+            let words = (run.1 - run.0).div_ceil(per);
+            let order = pack::left(self.path, &self.a, rows, run, self.precision, left);
+            let right: &[u32] = match packed {
+                Some(packed) => &packed.words()[from / per * panels * T::COLS..],
+                None => {
+                    pack::right(self.path, &self.b, run, cols, self.precision, T::COLS, right);
+                    right
+                }
+            };
+            let first = if packed.is_some() { 0 } else { cols.0 };
+            for col in (cols.0..cols.1).step_by(T::COLS) {
+                let wide = T::COLS.min(cols.1 - col);
+                let panel = &right[(col - first) * words..][..words * T::COLS];
+                for row in (rows.0..rows.1).step_by(T::ROWS) {
+                    let high = T::ROWS.min(rows.1 - row);
+                    let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
+                    self.fetch_soon(row, col, (high, wide));
+                    // SAFETY: `left` has room for all rows of a block and one tile more, in either
+                    // order; `panel` holds `words` rows of `COLS`; `tile` has room for the largest
+                    // tile; the path's features are there (`product_on`).
+                    unsafe {
+                        T::run(
+                            order,
+                            left[at..].as_ptr(),
+                            panel.as_ptr(),
+                            words,
+                            (high, wide),
+                            tile.as_mut_ptr().cast(),
+                        );
+                    }
+                    // SAFETY: rows and columns of this piece only, inside the window that was checked.
+                    unsafe {
+                        let at = row * self.out.row_step + col;
+                        finish(
+                            self.path,
+                            self.epilogue,
+                            floats(&tile),
+                            T::COLS,
+                            self.out.at.add(at),
+                            self.out.row_step,
+                            (high, wide),
+                            (from == 0, run.1 == k),
+                            (self.offset + at, col),
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Job<'_> {
+    /// Asks for the output under a tile, which will be there when its sums are. A hint: nothing is read.
+    #[inline(always)]
+    fn fetch_soon(&self, row: usize, col: usize, (rows, cols): (usize, usize)) {
+        #[cfg(target_arch = "x86_64")]
+        for r in row..row + rows {
+            for c in (col..col + cols).step_by(16) {
+                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+                // SAFETY: prefetching never faults, whatever the address; SSE is part of x86-64.
+                unsafe { _mm_prefetch::<_MM_HINT_T0>(self.out.at.wrapping_add(r * self.out.row_step + c).cast()) };
+            }
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = (row, col, rows, cols);
+    }
+}
+
+/// Numbers in the largest tile.
+const MOST_TILE: usize = 12 * 32;
+
+fn floats(tile: &[Line]) -> &[f32] {
+    // SAFETY: the same bytes, read as f32, which every pattern of bits is.
+    unsafe { std::slice::from_raw_parts(tile.as_ptr().cast(), tile.len() * 16) }
+}
+
+impl Words {
+    fn words(&self) -> &[u32] {
+        // SAFETY: a `Line` is sixteen words and nothing else.
+        unsafe { std::slice::from_raw_parts(self.0.as_ptr().cast(), self.0.len() * 16) }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,157 @@
+//! Every path against a slow twin in f64, over many shapes.
+
+use super::*;
+use crate::Activation;
+use crate::cpu::forced;
+use crate::twin::{Random, gelu};
+
+/// `Σ a·b` and `Σ |a·b|` of each number of the output.
+fn twin(a: Mat<'_>, b: Mat<'_>) -> Vec<(f64, f64)> {
+    let mut out = Vec::new();
+    for r in 0..a.rows {
+        for c in 0..b.cols {
+            let (mut sum, mut size) = (0.0, 0.0);
+            for k in 0..a.cols {
+                let x = f64::from(a.data[a.at(r, k)]) * f64::from(b.data[b.at(k, c)]);
+                sum += x;
+                size += x.abs();
+            }
+            out.push((sum, size));
+        }
+    }
+    out
+}
+
+/// How far a sum may be off: each of the factors' roundings, and one for each addition.
+fn bound(precision: Precision, k: usize, size: f64) -> f64 {
+    let factors = if precision.is_bf16() { 2f64.powi(-7) + 2f64.powi(-16) } else { 0.0 };
+    size * (factors + (k + 2) as f64 * 2f64.powi(-23)) + 1e-30
+}
+
+fn check(random: &mut Random, (m, k, n): (usize, usize, usize)) {
+    let (turn_a, turn_b, gap) = (random.below(2) == 0, random.below(2) == 0, random.below(3));
+    let data = |random: &mut Random, rows: usize, cols: usize| random.normals(5 + rows * (cols + gap));
+    let (da, db) = (data(random, m.max(k), m.max(k)), data(random, n.max(k), n.max(k)));
+    let window = |d, rows, cols, turn: bool| {
+        if turn { Mat::strided(d, 3, cols, rows, rows + gap).t() } else { Mat::strided(d, 3, rows, cols, cols + gap) }
+    };
+    let (a, b) = (window(&da, m, k, turn_a), window(&db, k, n, turn_b));
+    let want = twin(a, b);
+    let (bias, residual) = (random.normals(n), random.normals(7 + m * (n + gap)));
+    let epilogue = Epilogue {
+        scale: [1.0, 0.25][random.below(2)],
+        bias: (random.below(2) == 0).then_some(&bias),
+        activation: [None, Some(Activation::Gelu)][random.below(2)],
+        residual: (random.below(2) == 0).then_some(&residual),
+    };
+    for path in Path::all() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let mut out = vec![7.5f32; 7 + m * (n + gap)];
+            forced(*path, || product(&mut out, (2, n + gap), a, b, precision, &epilogue));
+            let mut seen = out.clone();
+            for r in 0..m {
+                for c in 0..n {
+                    let (sum, size) = want[r * n + c];
+                    let scale = f64::from(epilogue.scale);
+                    let mut value = sum * scale + epilogue.bias.map_or(0.0, |b| f64::from(b[c]));
+                    let mut off = bound(precision, k, size) * scale + value.abs() * 1e-6;
+                    if epilogue.activation.is_some() {
+                        // Steepest where it is 1.13.
+                        (value, off) = (gelu(value), off * 1.13 + value.abs() * 1e-6);
+                    }
+                    let at = 2 + r * (n + gap) + c;
+                    value += epilogue.residual.map_or(0.0, |x| f64::from(x[at]));
+                    off += value.abs() * 1e-6 + 1e-6;
+                    assert!(
+                        (f64::from(out[at]) - value).abs() <= off,
+                        "{} {precision:?} {m}×{k}×{n} turned {turn_a} {turn_b}: {} at ({r}, {c}), not {value} ± {off}",
+                        path.name(),
+                        out[at],
+                    );
+                    seen[at] = 7.5;
+                }
+            }
+            assert!(seen.iter().all(|x| *x == 7.5), "{} wrote beyond its window", path.name());
+        }
+    }
+}
+
+#[test]
+fn every_path_agrees_with_f64_on_ten_thousand_shapes() {
+    let mut random = Random(1);
+    for i in 0..10_000 {
+        let most = if i % 10 == 0 { 50 } else { 18 };
+        let shape = (random.below(most), random.below(most), random.below(most));
+        check(&mut random, shape);
+    }
+}
+
+#[test]
+fn every_path_agrees_with_f64_on_long_and_wide_shapes() {
+    let mut random = Random(2);
+    let shapes = [
+        (1, 5000, 1),
+        (1, 1, 5000),
+        (5000, 1, 1),
+        (3, 1100, 70),
+        (300, 70, 40),
+        (270, 600, 33),
+        (13, 257, 513),
+        (500, 30, 129),
+    ];
+    shapes.into_iter().for_each(|shape| check(&mut random, shape));
+}
+
+#[test]
+fn the_number_of_threads_changes_no_bit() {
+    let mut random = Random(3);
+    let (m, k, n) = (517, 700, 130);
+    let (a, b) = (random.normals(m * k), random.normals(k * n));
+    for precision in [Precision::F32, Precision::Bf16] {
+        for turned in [false, true] {
+            let runs: Vec<Vec<f32>> = [1, 2, 5]
+                .into_iter()
+                .map(|threads| {
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+                    let mut out = vec![0.0; m * n];
+                    let left = if turned { Mat::dense(&a, k, m).t() } else { Mat::dense(&a, m, k) };
+                    pool.install(|| {
+                        product(&mut out, (0, n), left, Mat::dense(&b, k, n), precision, &Epilogue::default());
+                    });
+                    out
+                })
+                .collect();
+            assert!(runs[0] == runs[1] && runs[0] == runs[2], "{precision:?} turned {turned}");
+        }
+    }
+}
+
+#[test]
+fn what_is_no_number_stays_none() {
+    for path in Path::all() {
+        for precision in [Precision::F32, Precision::Bf16] {
+            for bits in [f32::NAN.to_bits(), 0x7fff_ffff, 0xffff_ffff] {
+                let a = [f32::from_bits(bits), 1.0];
+                let mut out = [0.0];
+                let e = Epilogue::default();
+                forced(*path, || {
+                    product(&mut out, (0, 1), Mat::dense(&a, 1, 2), Mat::dense(&[1.0, 1.0], 2, 1), precision, &e)
+                });
+                assert!(out[0].is_nan(), "{} {precision:?}", path.name());
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "does not fit")]
+fn a_window_too_large_is_refused() {
+    product(
+        &mut [0.0; 3],
+        (0, 2),
+        Mat::dense(&[0.0; 4], 2, 2),
+        Mat::dense(&[0.0; 4], 2, 2),
+        Precision::F32,
+        &Epilogue::default(),
+    );
+}

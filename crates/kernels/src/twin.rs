@@ -1,0 +1,239 @@
+//! Slow, obvious twins in f64, for tests.
+
+use crate::cpu::forced;
+use crate::{Activation, AttentionShape, Path};
+
+/// A small generator of numbers.
+pub struct Random(pub u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, n: usize) -> usize {
+        (self.next() % n as u64) as usize
+    }
+
+    /// About normal: the sum of four.
+    pub fn normal(&mut self) -> f32 {
+        let bits = self.next();
+        let sum: u64 = (0..4).map(|i| (bits >> (16 * i)) & 0xffff).sum();
+        (sum as f32 / 65_536.0 - 2.0) * 1.7
+    }
+
+    pub fn normals(&mut self, n: usize) -> Vec<f32> {
+        (0..n).map(|_| self.normal()).collect()
+    }
+}
+
+/// The error function by its series, or by its continued fraction where that is long.
+fn erf(x: f64) -> f64 {
+    let a = x.abs();
+    let value = if a < 2.5 {
+        let (mut term, mut sum) = (a, a);
+        for n in 1..60 {
+            term *= -a * a / f64::from(n);
+            sum += term / f64::from(2 * n + 1);
+        }
+        sum * 2.0 / std::f64::consts::PI.sqrt()
+    } else {
+        let tail = (1..60).rev().fold(a, |t, n| a + f64::from(n) / 2.0 / t);
+        1.0 - (-a * a).exp() / tail / std::f64::consts::PI.sqrt()
+    };
+    value.copysign(x)
+}
+
+pub fn gelu(x: f64) -> f64 {
+    0.5 * x * (1.0 + erf(x / std::f64::consts::SQRT_2))
+}
+
+fn wide(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|x| f64::from(*x)).collect()
+}
+
+fn close(what: &str, path: Path, got: &[f32], want: &[f64], bound: f64) {
+    let scale = want.iter().fold(1.0f64, |m, x| m.max(x.abs()));
+    assert_eq!(got.len(), want.len());
+    for (i, (got, want)) in got.iter().zip(want).enumerate() {
+        let off = (f64::from(*got) - want).abs();
+        assert!(off <= bound * scale, "{what} on {}: {got} at {i} of {}, not {want}", path.name(), path.name());
+    }
+}
+
+fn norm(x: &[f64], gamma: &[f64], beta: &[f64], eps: f64) -> Vec<f64> {
+    let d = gamma.len();
+    let mut out = Vec::new();
+    for row in x.chunks_exact(d) {
+        let mean = row.iter().sum::<f64>() / d as f64;
+        let var = row.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / d as f64;
+        out.extend((0..d).map(|i| (row[i] - mean) / (var + eps).sqrt() * gamma[i] + beta[i]));
+    }
+    out
+}
+
+/// Attention, one number after the other; returns the output.
+fn attention(s: AttentionShape, valid: &dyn Fn(usize, usize) -> usize, q: &[f64], k: &[f64], v: &[f64]) -> Vec<f64> {
+    let dim = s.width / s.heads;
+    let mut out = vec![0.0; s.batch * s.queries * s.width];
+    for b in 0..s.batch {
+        for h in 0..s.heads {
+            for i in 0..s.queries {
+                let seen = valid(b, i).clamp(1, s.keys);
+                let at = (b * s.queries + i) * s.width + h * dim;
+                let key = |j: usize| (b * s.keys + j) * s.width + h * dim;
+                let scores: Vec<f64> = (0..seen)
+                    .map(|j| (0..dim).map(|d| q[at + d] * k[key(j) + d]).sum::<f64>() / (dim as f64).sqrt())
+                    .collect();
+                let most = scores.iter().fold(f64::MIN, |m, x| m.max(*x));
+                let sum: f64 = scores.iter().map(|x| (x - most).exp()).sum();
+                for (j, score) in scores.iter().enumerate() {
+                    let p = (score - most).exp() / sum;
+                    (0..dim).for_each(|d| out[at + d] += p * v[key(j) + d]);
+                }
+            }
+        }
+    }
+    out
+}
+
+/// The gradient of `Σ weight · f(x)` along one direction, by a central difference.
+fn slope(f: impl Fn(&[f64]) -> Vec<f64>, x: &[f64], weight: &[f64], direction: &[f64]) -> f64 {
+    const STEP: f64 = 1e-4;
+    let at = |sign: f64| -> f64 {
+        let moved: Vec<f64> = x.iter().zip(direction).map(|(x, d)| x + sign * STEP * d).collect();
+        f(&moved).iter().zip(weight).map(|(y, w)| y * w).sum()
+    };
+    (at(1.0) - at(-1.0)) / (2.0 * STEP)
+}
+
+fn check_slope(what: &str, path: Path, grad: &[f32], direction: &[f64], want: f64) {
+    let got: f64 = grad.iter().zip(direction).map(|(g, d)| f64::from(*g) * d).sum();
+    let scale = grad.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>().sqrt();
+    let length = direction.iter().map(|d| d * d).sum::<f64>().sqrt();
+    assert!((got - want).abs() <= 2e-5 * (scale * length + 1.0), "{what} on {}: slope {got}, not {want}", path.name());
+}
+
+#[test]
+fn activations_are_close_and_their_gradients_too() {
+    let x: Vec<f32> = (-9000..9000).map(|i| i as f32 * 1e-3).collect();
+    let gated = |x: f64, z: f64| x / (1.0 + (-z).exp());
+    let cubic = |x: f64| 2.0 * (2.0 / std::f64::consts::PI).sqrt() * (x + 0.044715 * x.powi(3));
+    let kinds: [(Activation, &dyn Fn(f64) -> f64); 3] = [
+        (Activation::Gelu, &gelu),
+        (Activation::QuickGelu, &|x| gated(x, 1.702 * x)),
+        (Activation::GeluTanh, &|x| gated(x, cubic(x))),
+    ];
+    for (kind, twin) in kinds {
+        let want: Vec<f64> = x.iter().map(|x| twin(f64::from(*x))).collect();
+        let steep: Vec<f64> =
+            x.iter().map(|x| (twin(f64::from(*x) + 1e-5) - twin(f64::from(*x) - 1e-5)) / 2e-5).collect();
+        for path in Path::all() {
+            let (mut y, mut dx) = (vec![0.0; x.len()], vec![0.0; x.len()]);
+            forced(*path, || crate::activate(kind, &x, &mut y));
+            forced(*path, || crate::activate_grad(kind, &x, &vec![1.0; x.len()], &mut dx));
+            close("an activation", *path, &y, &want, 2e-6);
+            close("its gradient", *path, &dx, &steep, 2e-6);
+        }
+    }
+}
+
+#[test]
+fn layer_norm_and_its_gradient_agree_with_f64() {
+    let mut random = Random(5);
+    for i in 0..3000 {
+        let (rows, d) = (random.below(5), 2 + random.below(if i % 50 == 0 { 400 } else { 40 }));
+        let (x, gamma, beta) = (random.normals(rows * d), random.normals(d), random.normals(d));
+        let dy = random.normals(rows * d);
+        let want = norm(&wide(&x), &wide(&gamma), &wide(&beta), 1e-3);
+        let (weight, direction) = (wide(&dy), wide(&random.normals(rows * d)));
+        let bend = slope(|x| norm(x, &wide(&gamma), &wide(&beta), 1e-3), &wide(&x), &weight, &direction);
+        let along = wide(&random.normals(d));
+        let scaled = slope(|g| norm(&wide(&x), g, &wide(&beta), 1e-3), &wide(&gamma), &weight, &along);
+        let moved = slope(|b| norm(&wide(&x), &wide(&gamma), b, 1e-3), &wide(&beta), &weight, &along);
+        for path in Path::all() {
+            let mut y = vec![0.0; rows * d];
+            let (mut dx, mut dg, mut db) = (vec![0.0; rows * d], vec![0.0; d], vec![0.0; d]);
+            forced(*path, || {
+                crate::layer_norm(&x, &gamma, &beta, 1e-3, &mut y);
+                crate::layer_norm_grad(&x, &gamma, 1e-3, &dy, &mut dx, &mut dg, &mut db);
+            });
+            close("layer norm", *path, &y, &want, 1e-5);
+            check_slope("layer norm in x", *path, &dx, &direction, bend);
+            check_slope("layer norm in gamma", *path, &dg, &along, scaled);
+            check_slope("layer norm in beta", *path, &db, &along, moved);
+        }
+    }
+}
+
+#[test]
+fn attention_and_its_gradient_agree_with_f64() {
+    let mut random = Random(6);
+    for i in 0..1500 {
+        let most = if i % 50 == 0 { 40 } else { 9 };
+        let heads = 1 + random.below(3);
+        let s = AttentionShape {
+            batch: random.below(3),
+            queries: 1 + random.below(most),
+            keys: 1 + random.below(most),
+            width: heads * (1 + random.below(most)),
+            heads,
+        };
+        let lens: Vec<usize> = (0..s.batch).map(|_| 1 + random.below(s.keys)).collect();
+        let (valid, seen) = (|b: usize| lens[b], |b: usize, _: usize| lens[b]);
+        let (nq, nk) = (s.batch * s.queries * s.width, s.batch * s.keys * s.width);
+        let (q, k, v, dy) = (random.normals(nq), random.normals(nk), random.normals(nk), random.normals(nq));
+        let (q64, k64, v64, dy64) = (wide(&q), wide(&k), wide(&v), wide(&dy));
+        let want = attention(s, &seen, &q64, &k64, &v64);
+        let (along_q, along_k) = (wide(&random.normals(nq)), wide(&random.normals(nk)));
+        let in_q = slope(|q| attention(s, &seen, q, &k64, &v64), &q64, &dy64, &along_q);
+        let in_k = slope(|k| attention(s, &seen, &q64, k, &v64), &k64, &dy64, &along_k);
+        let in_v = slope(|v| attention(s, &seen, &q64, &k64, v), &v64, &dy64, &along_k);
+        for path in Path::all() {
+            let (mut y, mut dq, mut dk, mut dv) = (vec![0.0; nq], vec![0.0; nq], vec![0.0; nk], vec![0.0; nk]);
+            forced(*path, || {
+                crate::attention(s, &valid, &q, &k, &v, &mut y);
+                crate::attention_grad(s, &valid, (&q, &k, &v), &dy, (&mut dq, &mut dk, &mut dv));
+            });
+            close("attention", *path, &y, &want, 1e-5);
+            check_slope("attention in q", *path, &dq, &along_q, in_q);
+            check_slope("attention in k", *path, &dk, &along_k, in_k);
+            check_slope("attention in v", *path, &dv, &along_k, in_v);
+        }
+    }
+}
+
+#[test]
+fn self_attention_is_attention_and_causal_where_asked() {
+    let mut random = Random(7);
+    for _ in 0..1000 {
+        let heads = 1 + random.below(3);
+        let (tokens, width) = (1 + random.below(12), heads * (1 + random.below(9)));
+        let s = AttentionShape { batch: random.below(3), queries: tokens, keys: tokens, width, heads };
+        let causal = random.below(2) == 0;
+        let n = s.batch * tokens * 3 * width;
+        let (qkv, dy) = (random.normals(n), random.normals(n / 3));
+        let part = |x: &[f64], i: usize| -> Vec<f64> {
+            x.chunks_exact(3 * width).flat_map(|row| row[i * width..(i + 1) * width].to_vec()).collect()
+        };
+        let twin = |x: &[f64]| {
+            let seen = |_: usize, i: usize| if causal { i + 1 } else { tokens };
+            attention(s, &seen, &part(x, 0), &part(x, 1), &part(x, 2))
+        };
+        let along = wide(&random.normals(n));
+        let (want, bend) = (twin(&wide(&qkv)), slope(twin, &wide(&qkv), &wide(&dy), &along));
+        for path in Path::all() {
+            let (mut y, mut dx) = (vec![0.0; n / 3], vec![0.0; n]);
+            forced(*path, || {
+                crate::self_attention(s, causal, &qkv, &mut y);
+                crate::self_attention_grad(s, causal, &qkv, &dy, &mut dx);
+            });
+            close("self-attention", *path, &y, &want, 1e-5);
+            check_slope("self-attention", *path, &dx, &along, bend);
+        }
+    }
+}
