@@ -89,7 +89,8 @@ fn dims(t: &FlexTensor) -> Vec<usize> {
 
 /// A tensor of this shape, filled by `fill`, which sees zeros.
 fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
-    let mut t = FlexTensor::zeros(Shape::from(shape.to_vec()), DType::F32);
+    // Not `FlexTensor::zeros`: it allocates bytes, and copies them to where floats may lie.
+    let mut t = FlexTensor::filled_typed::<f32>(Shape::from(shape.to_vec()), DType::F32, 0.0);
     fill(t.storage_mut::<f32>());
     t
 }
