@@ -28,4 +28,4 @@ pub use cpu::Path;
 pub use linear::{linear, linear_grad};
 pub use memory::Keeping;
 pub use norm::{layer_norm, layer_norm_grad};
-pub use product::{Epilogue, Mat, Precision, bf16_bits, product, product_on};
+pub use product::{Epilogue, Mat, Packed, Precision, bf16_bits, product, product_on, product_packed};

@@ -39,22 +39,45 @@ impl<'a> Epilogue<'a> {
     }
 }
 
+/// What is done to all tiles of a piece.
+pub(super) struct Whole<'a> {
+    pub epilogue: &'a Epilogue<'a>,
+    /// Of a product of bytes: the scale of each column, and 128 times the sum of its bytes, which is
+    /// what the left factor's being 128 too large has added.
+    pub bytes: Option<(&'a [f32], &'a [f32])>,
+    /// Of a product of bytes: the scale of each row of the tile.
+    pub row_scales: &'a [f32],
+}
+
+/// Which part of the sums a tile holds, and where it goes.
+#[derive(Clone, Copy)]
+pub(super) struct Turn {
+    /// Nothing of the output is there yet.
+    pub first: bool,
+    /// k ends here.
+    pub last: bool,
+    /// The tile's place in the output's slice.
+    pub at: usize,
+    /// Its first column.
+    pub col: usize,
+}
+
 /// Numbers that are finished together: a compiler makes one vector of them.
 const LANES: usize = 16;
 
 #[inline(always)]
-fn lanes<const FMA: bool, const N: usize>(
-    e: &Epilogue<'_>,
-    sums: &[f32; N],
-    out: &mut [f32; N],
-    (first, last): (bool, bool),
-    (at, col): (usize, usize),
-) {
+fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32; N], out: &mut [f32; N], turn: Turn) {
+    let Turn { first, last, at, col } = turn;
     let mut v = *sums;
     if !first {
         (0..N).for_each(|i| v[i] += out[i]);
     }
     if last {
+        let e = w.epilogue;
+        if let Some((scales, extra)) = w.bytes {
+            let (scales, extra, row) = (&scales[col..][..N], &extra[col..][..N], w.row_scales[row]);
+            (0..N).for_each(|i| v[i] = (v[i] - extra[i]) * (row * scales[i]));
+        }
         if e.scale != 1.0 {
             (0..N).for_each(|i| v[i] *= e.scale);
         }
@@ -74,56 +97,48 @@ fn lanes<const FMA: bool, const N: usize>(
 }
 
 #[inline(always)]
-fn row_body<const FMA: bool>(
-    e: &Epilogue<'_>,
+fn rows_body<const FMA: bool>(
+    w: &Whole<'_>,
     sums: &[f32],
     step: usize,
-    out: &mut Rows,
+    out: (*mut f32, usize),
     (rows, cols): (usize, usize),
-    turn: (bool, bool),
-    (at, col): (usize, usize),
+    turn: Turn,
 ) {
     for r in 0..rows {
         // SAFETY: `finish` hands over rows that it may write.
-        let out_row = unsafe { std::slice::from_raw_parts_mut(out.at.add(r * out.step), cols) };
-        let at = at + r * out.step;
+        let out_row = unsafe { std::slice::from_raw_parts_mut(out.0.add(r * out.1), cols) };
+        let place = |c: usize| Turn { at: turn.at + r * out.1 + c, col: turn.col + c, ..turn };
         let (full, rest) = out_row.as_chunks_mut::<LANES>();
         let (sum_full, sum_rest) = sums[r * step..][..cols].as_chunks::<LANES>();
         for (i, (out, sums)) in full.iter_mut().zip(sum_full).enumerate() {
-            lanes::<FMA, LANES>(e, sums, out, turn, (at + i * LANES, col + i * LANES));
+            lanes::<FMA, LANES>(w, r, sums, out, place(i * LANES));
         }
         let done = cols - rest.len();
         for (i, (out, sum)) in rest.iter_mut().zip(sum_rest).enumerate() {
-            lanes::<FMA, 1>(e, &[*sum], std::array::from_mut(out), turn, (at + done + i, col + done + i));
+            lanes::<FMA, 1>(w, r, &[*sum], std::array::from_mut(out), place(done + i));
         }
     }
     let _ = fma::<FMA>;
 }
 
-struct Rows {
-    at: *mut f32,
-    step: usize,
-}
-
-at_width!(rows_at => row_body(
-    e: &Epilogue<'_>, sums: &[f32], step: usize, out: &mut Rows, size: (usize, usize), turn: (bool, bool), place: (usize, usize),
+at_width!(rows_at => rows_body(
+    w: &Whole<'_>, sums: &[f32], step: usize, out: (*mut f32, usize), size: (usize, usize), turn: Turn,
 ));
 
-/// Adds a tile of sums to the output (or writes it, on the `first` turn along k) and, on the
-/// `last`, finishes it. `place` is where the tile is: its index in the output's slice, its column.
+/// Adds a tile of sums, its rows `step` apart, to the output (or writes it, on the `first` turn along
+/// k) and, on the `last`, finishes it.
 ///
 /// # Safety
-/// `out` may be written, by nobody else meanwhile, in `rows` rows of `cols` numbers, `row_step` apart.
+/// `out` may be written, by nobody else meanwhile, in rows of columns, `size`, the given step apart.
 pub(super) unsafe fn finish(
     path: crate::Path,
-    e: &Epilogue<'_>,
+    w: &Whole<'_>,
     sums: &[f32],
     step: usize,
-    out: *mut f32,
-    row_step: usize,
+    out: (*mut f32, usize),
     size: (usize, usize),
-    turn: (bool, bool),
-    place: (usize, usize),
+    turn: Turn,
 ) {
-    rows_at(path, e, sums, step, &mut Rows { at: out, step: row_step }, size, turn, place);
+    rows_at(path, w, sums, step, out, size, turn);
 }

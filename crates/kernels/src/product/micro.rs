@@ -125,6 +125,11 @@ macro_rules! tile_of {
 
 tile_of!(PortableF32: PlainF32, 4 / 2 / 1 by 2);
 tile_of!(PortableBf16: PlainBf16, 4 / 2 / 1 by 2);
+tile_of!(PortableInt8: PlainInt8, 4 / 2 / 1 by 2);
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx2Int8: YmmInt8, 4 / 2 / 1 by 2, "avx2,fma");
+#[cfg(target_arch = "x86_64")]
+tile_of!(Avx512Int8: ZmmInt8, 12 / 8 / 4 by 2, "avx512f,avx512vnni");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
@@ -197,6 +202,37 @@ unsafe impl Lane for PlainBf16 {
     unsafe fn store(acc: Self::Acc, to: *mut f32) {
         // SAFETY: the contract of the trait.
         unsafe { PlainF32::store(acc, to) }
+    }
+}
+
+struct PlainInt8;
+// SAFETY: as above.
+unsafe impl Lane for PlainInt8 {
+    type Acc = [i32; 8];
+    type Words = [u32; 8];
+    const LANES: usize = 8;
+    #[inline(always)]
+    unsafe fn zero() -> Self::Acc {
+        [0; 8]
+    }
+    #[inline(always)]
+    unsafe fn load(b: *const u32) -> Self::Words {
+        // SAFETY: the contract of the trait.
+        unsafe { PlainF32::load(b) }
+    }
+    #[inline(always)]
+    unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc {
+        // SAFETY: the contract of the trait.
+        let a = unsafe { a.read() }.to_le_bytes();
+        std::array::from_fn(|i| {
+            let b = b[i].to_le_bytes();
+            (0..4).fold(acc[i], |sum, j| sum + i32::from(a[j]) * i32::from(b[j] as i8))
+        })
+    }
+    #[inline(always)]
+    unsafe fn store(acc: Self::Acc, to: *mut f32) {
+        // SAFETY: the contract of the trait.
+        unsafe { PlainF32::store(acc.map(|x| x as f32), to) }
     }
 }
 
@@ -308,6 +344,34 @@ mod x86 {
             )
         },
         |s, to| _mm512_storeu_ps(to, s)
+    );
+
+    lane!(
+        YmmInt8,
+        __m256i,
+        __m256i,
+        8,
+        _mm256_setzero_si256(),
+        |b| _mm256_loadu_si256(b.cast()),
+        |s, a, w| {
+            // Bytes 0 and 2, then 1 and 3, as 16 bits: nothing saturates, which products of
+            // adjacent bytes would.
+            let a = _mm256_set1_epi32(a.cast::<i32>().read());
+            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w));
+            let s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_and_si256(a, _mm256_set1_epi16(0xff)), even));
+            _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_srli_epi16::<8>(a), _mm256_srai_epi16::<8>(w)))
+        },
+        |s, to| _mm256_storeu_ps(to, _mm256_cvtepi32_ps(s))
+    );
+    lane!(
+        ZmmInt8,
+        __m512i,
+        __m512i,
+        16,
+        _mm512_setzero_si512(),
+        |b| _mm512_loadu_si512(b.cast()),
+        |s, a, w| _mm512_dpbusd_epi32(s, _mm512_set1_epi32(a.cast::<i32>().read()), w),
+        |s, to| _mm512_storeu_ps(to, _mm512_cvtepi32_ps(s))
     );
 
     #[inline(always)]

@@ -17,7 +17,7 @@ pub use epilogue::Epilogue;
 pub use pack::bf16_bits;
 
 use crate::Path;
-use epilogue::finish;
+use epilogue::{Turn, Whole, finish};
 use micro::{ROW_WORDS, Tile};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -48,14 +48,68 @@ pub enum Precision {
     Bf16,
 }
 
-impl Precision {
-    fn is_bf16(self) -> bool {
-        self == Precision::Bf16
-    }
+/// What the words of both factors hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    F32,
+    Bf16,
+    /// Four bytes: unsigned, 128 above their meaning, in the left factor, signed in the right.
+    Int8,
+}
 
+impl Kind {
     /// Numbers in a word.
     fn per_word(self) -> usize {
-        if self.is_bf16() { 2 } else { 1 }
+        match self {
+            Kind::F32 => 1,
+            Kind::Bf16 => 2,
+            Kind::Int8 => 4,
+        }
+    }
+
+    /// The kernel of this path for such words, at work on a job.
+    fn run(self, job: &Job<'_>) {
+        match (job.path, self) {
+            (Path::Portable, Kind::F32) => job.run::<micro::PortableF32>(),
+            (Path::Portable, Kind::Bf16) => job.run::<micro::PortableBf16>(),
+            (Path::Portable, Kind::Int8) => job.run::<micro::PortableInt8>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx2, Kind::F32) => job.run::<micro::Avx2F32>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx2, Kind::Bf16) => job.run::<micro::Avx2Bf16>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx2 | Path::Avx512, Kind::Int8) => job.run::<micro::Avx2Int8>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512 | Path::Avx512Bf16, Kind::F32) => job.run::<micro::Avx512F32>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512, Kind::Bf16) => job.run::<micro::Avx512Bf16Shifted>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512Bf16, Kind::Bf16) => job.run::<micro::Avx512Bf16>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx512Bf16, Kind::Int8) => job.run::<micro::Avx512Int8>(),
+        }
+    }
+
+    /// Columns of a panel of the right factor.
+    fn panel(self, path: Path) -> usize {
+        match path {
+            Path::Portable => 16,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx2 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 if self == Kind::Int8 => 16,
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512 | Path::Avx512Bf16 => 32,
+        }
+    }
+}
+
+impl From<Precision> for Kind {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Kind::F32,
+            Precision::Bf16 => Kind::Bf16,
+        }
     }
 }
 
@@ -203,8 +257,37 @@ pub fn product_on(
     precision: Precision,
     epilogue: &Epilogue<'_>,
 ) {
-    let (m, n) = (a.rows, b.cols);
-    assert_eq!(a.cols, b.rows, "inner sizes of a product");
+    let kind = Kind::from(precision);
+    run(path, out, (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue);
+}
+
+/// [`product`] with a right factor that was packed before.
+///
+/// # Panics
+/// As `product`; also if the factor was packed as int8 and `a` is not row-major.
+pub fn product_packed(
+    out: &mut [f32],
+    (offset, row_step): (usize, usize),
+    a: Mat<'_>,
+    b: &Packed,
+    epilogue: &Epilogue<'_>,
+) {
+    assert!(b.kind != Kind::Int8 || a.col_step == 1, "the left factor of an int8 product is row-major");
+    run(b.path, out, (offset, row_step), a, Right::Packed(b), (b.rows, b.cols), b.kind, epilogue);
+}
+
+fn run(
+    path: Path,
+    out: &mut [f32],
+    (offset, row_step): (usize, usize),
+    a: Mat<'_>,
+    b: Right<'_>,
+    (k, n): (usize, usize),
+    kind: Kind,
+    epilogue: &Epilogue<'_>,
+) {
+    let m = a.rows;
+    assert_eq!(a.cols, k, "inner sizes of a product");
     if m == 0 || n == 0 {
         return;
     }
@@ -212,21 +295,52 @@ pub fn product_on(
     assert!(offset + (m - 1) * row_step + n <= out.len(), "the product does not fit its window");
     epilogue.check(offset + (m - 1) * row_step + n, n);
     assert!(Path::all().contains(&path), "this processor does not have {}", path.name());
-    let job = Job { path, a, b, precision, epilogue, out: Window { at: out[offset..].as_mut_ptr(), row_step }, offset };
-    match (path, precision) {
-        (Path::Portable, Precision::F32) => job.run::<micro::PortableF32>(),
-        (Path::Portable, Precision::Bf16) => job.run::<micro::PortableBf16>(),
-        #[cfg(target_arch = "x86_64")]
-        (Path::Avx2, Precision::F32) => job.run::<micro::Avx2F32>(),
-        #[cfg(target_arch = "x86_64")]
-        (Path::Avx2, Precision::Bf16) => job.run::<micro::Avx2Bf16>(),
-        #[cfg(target_arch = "x86_64")]
-        (Path::Avx512 | Path::Avx512Bf16, Precision::F32) => job.run::<micro::Avx512F32>(),
-        #[cfg(target_arch = "x86_64")]
-        (Path::Avx512, Precision::Bf16) => job.run::<micro::Avx512Bf16Shifted>(),
-        #[cfg(target_arch = "x86_64")]
-        (Path::Avx512Bf16, Precision::Bf16) => job.run::<micro::Avx512Bf16>(),
+    let out = Window { at: out[offset..].as_mut_ptr(), row_step };
+    kind.run(&Job { path, a, b, size: (m, k, n), kind, epilogue, out, offset });
+}
+
+/// The right factor of many products, packed once: the weights of a frozen layer.
+pub struct Packed {
+    path: Path,
+    kind: Kind,
+    rows: usize,
+    cols: usize,
+    words: Words,
+    /// Of int8: for each column what its numbers were divided by, and 128 times their sum.
+    scales: Vec<f32>,
+    sums: Vec<f32>,
+}
+
+impl Packed {
+    /// Packed as [`product`] would pack it.
+    pub fn new(b: Mat<'_>, precision: Precision) -> Self {
+        Self::on(Path::chosen(), b, precision.into())
     }
+
+    /// As signed bytes: each column divided by a scale of its own, so that its largest number is
+    /// ±127. The rows of the left factor are turned into bytes in the same way when they come.
+    pub fn int8(b: Mat<'_>) -> Self {
+        Self::on(Path::chosen(), b, Kind::Int8)
+    }
+
+    fn on(path: Path, b: Mat<'_>, kind: Kind) -> Self {
+        let (k, n) = (b.rows, b.cols);
+        let (scales, sums) = if kind == Kind::Int8 { pack::scales_of_columns(&b) } else { Default::default() };
+        let words = pack::whole(path, &b, kind, &scales, n.saturating_mul(k) > WORTH_SHARING);
+        Self { path, kind, rows: k, cols: n, words, scales, sums }
+    }
+
+    /// Rows and columns.
+    pub fn size(&self) -> (usize, usize) {
+        (self.rows, self.cols)
+    }
+}
+
+/// The right factor of a job.
+#[derive(Clone, Copy)]
+enum Right<'a> {
+    Loose(Mat<'a>),
+    Packed(&'a Packed),
 }
 
 /// Where the output goes.
@@ -246,8 +360,10 @@ unsafe impl Sync for Window {}
 struct Job<'a> {
     path: Path,
     a: Mat<'a>,
-    b: Mat<'a>,
-    precision: Precision,
+    b: Right<'a>,
+    /// Rows, k, columns.
+    size: (usize, usize, usize),
+    kind: Kind,
     epilogue: &'a Epilogue<'a>,
     out: Window,
     offset: usize,
@@ -291,14 +407,14 @@ thread_local! {
 
 impl Job<'_> {
     fn run<T: Tile>(&self) {
-        let (m, n, k) = (self.a.rows, self.b.cols, self.a.cols);
+        let (m, k, n) = self.size;
         let shared = m.saturating_mul(n).saturating_mul(k) > WORTH_SHARING;
         // Even cuts: as many blocks as needed, then all of one size.
         let cut = |whole: usize, most: usize, unit: usize| {
             let pieces = whole.div_ceil(most).max(1);
             whole.div_ceil(pieces).next_multiple_of(unit)
         };
-        let whole = m > 2 * ROWS && n.saturating_mul(k) <= PACKED_WHOLE;
+        let whole = matches!(self.b, Right::Loose(_)) && m > 2 * ROWS && n.saturating_mul(k) <= PACKED_WHOLE;
         let rows = cut(m, if whole { ROWS } else { ROWS_ALONE }, T::ROWS);
         let cols = if whole || !shared {
             n
@@ -306,10 +422,18 @@ impl Job<'_> {
             // Few rows, or a long k: enough pieces for every thread to have some.
             cut(n, n.div_ceil(16usize.div_ceil(m.div_ceil(rows))).max(3 * T::COLS), T::COLS)
         };
-        let packed = whole.then(|| self.pack_whole::<T>(shared));
+        let made;
+        let packed = match self.b {
+            Right::Packed(packed) => Some(&packed.words),
+            Right::Loose(b) if whole => {
+                made = pack::whole(self.path, &b, self.kind, &[], shared);
+                Some(&made)
+            }
+            Right::Loose(_) => None,
+        };
         let piece = |row: usize, col: usize| {
             SCRATCH.with_borrow_mut(|scratch| {
-                self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), packed.as_ref(), scratch);
+                self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), packed, scratch);
             });
         };
         let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
@@ -320,38 +444,6 @@ impl Job<'_> {
         }
     }
 
-    /// Numbers along k in one block.
-    fn run_of_k(&self) -> usize {
-        BLOCK * self.precision.per_word()
-    }
-
-    /// The whole right factor: blocks along k, in each its panels.
-    fn pack_whole<T: Tile>(&self, shared: bool) -> Words {
-        let (n, k) = (self.b.cols, self.b.rows);
-        let panels = n.div_ceil(T::COLS);
-        let mut words = Words::default();
-        let room = words.room(k.div_ceil(self.precision.per_word()) * panels * T::COLS);
-        for (block, to) in room.chunks_mut(BLOCK * panels * T::COLS).enumerate() {
-            let from = block * self.run_of_k();
-            let run = (from, k.min(from + self.run_of_k()));
-            let size = (run.1 - run.0).div_ceil(self.precision.per_word()) * T::COLS;
-            if size == 0 {
-                break;
-            }
-            let pack = |(p, to): (usize, &mut [u32])| {
-                let cols = (p * T::COLS, n.min((p + 1) * T::COLS));
-                pack::right(self.path, &self.b, run, cols, self.precision, T::COLS, to);
-            };
-            let to = &mut to[..size * panels];
-            if shared {
-                to.par_chunks_mut(size).enumerate().for_each(pack);
-            } else {
-                to.chunks_mut(size).enumerate().for_each(pack);
-            }
-        }
-        words
-    }
-
     /// The rows and columns of one piece, start to end.
     fn piece<T: Tile>(
         &self,
@@ -360,23 +452,32 @@ impl Job<'_> {
         packed: Option<&Words>,
         scratch: &mut (Words, Words),
     ) {
-        let per = self.precision.per_word();
-        let k = self.a.cols;
-        let panels = self.b.cols.div_ceil(T::COLS);
+        let per = self.kind.per_word();
+        let k = self.size.1;
+        let panels = self.size.2.div_ceil(T::COLS);
         let left = scratch.0.room((ROWS_ALONE + T::ROWS) * ROW_WORDS);
-        let right =
-            scratch.1.room(if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) });
+        let room = if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) };
+        let right = scratch.1.room(room);
         let mut tile = [Line([0; 16]); MOST_TILE / 16];
-        for from in (0..k.max(1)).step_by(self.run_of_k()) {
-            let run = (from, k.min(from + self.run_of_k()));
+        let mut row_scales = [0.0; ROWS_ALONE];
+        let bytes = match self.b {
+            Right::Packed(packed) if self.kind == Kind::Int8 => {
+                pack::scales_of_rows(self.path, &self.a, rows, &mut row_scales);
+                Some((&packed.scales[..], &packed.sums[..]))
+            }
+            _ => None,
+        };
+        for from in (0..k.max(1)).step_by(BLOCK * per) {
+            let run = (from, k.min(from + BLOCK * per));
             let words = (run.1 - run.0).div_ceil(per);
-            let order = pack::left(self.path, &self.a, rows, run, self.precision, left);
-            let right: &[u32] = match packed {
-                Some(packed) => &packed.words()[from / per * panels * T::COLS..],
-                None => {
-                    pack::right(self.path, &self.b, run, cols, self.precision, T::COLS, right);
+            let order = pack::left(self.path, &self.a, rows, run, self.kind, &row_scales, left);
+            let right: &[u32] = match (packed, self.b) {
+                (Some(packed), _) => &packed.words()[from / per * panels * T::COLS..],
+                (None, Right::Loose(b)) => {
+                    pack::right(self.path, &b, run, cols, self.kind, T::COLS, right);
                     right
                 }
+                (None, Right::Packed(_)) => unreachable!("what is packed is passed as packed"),
             };
             let first = if packed.is_some() { 0 } else { cols.0 };
             for col in (cols.0..cols.1).step_by(T::COLS) {
@@ -402,17 +503,10 @@ impl Job<'_> {
                     // SAFETY: rows and columns of this piece only, inside the window that was checked.
                     unsafe {
                         let at = row * self.out.row_step + col;
-                        finish(
-                            self.path,
-                            self.epilogue,
-                            floats(&tile),
-                            T::COLS,
-                            self.out.at.add(at),
-                            self.out.row_step,
-                            (high, wide),
-                            (from == 0, run.1 == k),
-                            (self.offset + at, col),
-                        );
+                        let whole = Whole { epilogue: self.epilogue, bytes, row_scales: &row_scales[row - rows.0..] };
+                        let turn = Turn { first: from == 0, last: run.1 == k, at: self.offset + at, col };
+                        let out = (self.out.at.add(at), self.out.row_step);
+                        finish(self.path, &whole, floats(&tile), T::COLS, out, (high, wide), turn);
                     }
                 }
             }

@@ -4,8 +4,10 @@
 //! adjacent along k. What is missing at the end of k is zero.
 
 use super::micro::ROW_WORDS;
-use super::{Mat, Precision};
+use super::{BLOCK, Kind, Mat, Words};
+use crate::Path;
 use crate::cpu::{at_width, fma};
+use rayon::prelude::*;
 
 /// The sixteen bits of the nearest bf16, ties to even; a NaN stays one.
 #[inline(always)]
@@ -122,20 +124,130 @@ at_width!(columns_at => columns_body(
     m: &Mat<'_>, k: (usize, usize), cols: (usize, usize), bf16: bool, step: usize, to: &mut [u32],
 ));
 
+/// A run along k as bytes, divided by their scale, 128 above their meaning.
+#[inline(always)]
+fn bytes_of_run(x: &[f32], inverse: f32, to: &mut [u32]) {
+    // Rounded to the nearest by the sum's own rounding; the byte is then at the bottom of its bits.
+    let byte = |x: f32| (x * inverse + (12_582_912.0 + 128.0)).to_bits() & 0xff;
+    let (fours, rest) = x.as_chunks::<4>();
+    for (to, [a, b, c, d]) in to.iter_mut().zip(fours) {
+        *to = byte(*a) | byte(*b) << 8 | byte(*c) << 16 | byte(*d) << 24;
+    }
+    if let (Some(to), false) = (to.get_mut(fours.len()), rest.is_empty()) {
+        *to = rest.iter().enumerate().fold(0, |word, (i, x)| word | byte(*x) << (8 * i));
+    }
+}
+
+#[inline(always)]
+fn bytes_body<const FMA: bool>(m: &Mat<'_>, rows: (usize, usize), k: (usize, usize), scales: &[f32], to: &mut [u32]) {
+    let words = (k.1 - k.0).div_ceil(4);
+    for ((r, to), scale) in (rows.0..rows.1).zip(to.chunks_mut(ROW_WORDS)).zip(scales) {
+        let inverse = if *scale > 0.0 { 1.0 / scale } else { 0.0 };
+        bytes_of_run(&m.data[m.at(r, k.0)..][..k.1 - k.0], inverse, &mut to[..words]);
+    }
+    let _ = fma::<FMA>;
+}
+
+#[inline(always)]
+fn scales_body<const FMA: bool>(m: &Mat<'_>, rows: (usize, usize), scales: &mut [f32]) {
+    for (r, scale) in (rows.0..rows.1).zip(scales) {
+        let row = &m.data[m.at(r, 0)..][..m.cols];
+        let mut most = [0.0f32; 16];
+        let (full, rest) = row.as_chunks::<16>();
+        for x in full {
+            (0..16).for_each(|i| most[i] = most[i].max(x[i].abs()));
+        }
+        *scale = rest.iter().fold(most.iter().fold(0.0f32, |m, x| m.max(*x)), |m, x| m.max(x.abs())) / 127.0;
+    }
+    let _ = fma::<FMA>;
+}
+
+at_width!(bytes_at => bytes_body(m: &Mat<'_>, rows: (usize, usize), k: (usize, usize), scales: &[f32], to: &mut [u32]));
+at_width!(scales_at => scales_body(m: &Mat<'_>, rows: (usize, usize), scales: &mut [f32]));
+
+/// For each of these rows, what its numbers are divided by to become bytes.
+pub(super) fn scales_of_rows(path: Path, m: &Mat<'_>, rows: (usize, usize), scales: &mut [f32]) {
+    if m.cols > 0 {
+        scales_at(path, m, rows, scales);
+    }
+}
+
+/// For each column what its numbers are divided by to become bytes, and 128 times the bytes' sum.
+pub(super) fn scales_of_columns(m: &Mat<'_>) -> (Vec<f32>, Vec<f32>) {
+    let column = |c: usize| (0..m.rows).map(move |k| m.data[m.at(k, c)]);
+    (0..m.cols)
+        .into_par_iter()
+        .map(|c| {
+            let scale = column(c).fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+            let sum: i64 = column(c).map(|x| i64::from(signed_byte(x, scale))).sum();
+            (scale, sum as f32 * 128.0)
+        })
+        .unzip()
+}
+
+fn signed_byte(x: f32, scale: f32) -> i8 {
+    if scale > 0.0 { (x / scale).round_ties_even() as i8 } else { 0 }
+}
+
+/// Panels of signed bytes; done once for a layer's weights, so it need not be fast.
+fn signed_bytes(m: &Mat<'_>, k: (usize, usize), cols: (usize, usize), scales: &[f32], step: usize, to: &mut [u32]) {
+    for (w, at) in (k.0..k.1).step_by(4).enumerate() {
+        for c in cols.0..cols.1 {
+            let byte = |i: usize| u32::from(signed_byte(m.data[m.at(at + i, c)], scales[c]) as u8) << (8 * i);
+            to[w * step + c - cols.0] = (0..4.min(k.1 - at)).map(byte).sum();
+        }
+    }
+}
+
+/// The whole right factor: blocks along k, in each its panels.
+pub(super) fn whole(path: Path, b: &Mat<'_>, kind: Kind, scales: &[f32], shared: bool) -> Words {
+    let (k, n, width, per) = (b.rows, b.cols, kind.panel(path), kind.per_word());
+    let panels = n.div_ceil(width);
+    let mut words = Words::default();
+    let room = words.room(k.div_ceil(per) * panels * width);
+    for (block, to) in room.chunks_mut((BLOCK * panels * width).max(1)).enumerate() {
+        let from = block * BLOCK * per;
+        let run = (from, k.min(from + BLOCK * per));
+        let size = run.1.saturating_sub(run.0).div_ceil(per) * width;
+        if size == 0 {
+            break;
+        }
+        let pack = |(p, to): (usize, &mut [u32])| {
+            let cols = (p * width, n.min((p + 1) * width));
+            if kind == Kind::Int8 {
+                signed_bytes(b, run, cols, scales, width, to);
+            } else {
+                right(path, b, run, cols, kind, width, to);
+            }
+        };
+        let to = &mut to[..size * panels];
+        if shared {
+            to.par_chunks_mut(size).enumerate().for_each(pack);
+        } else {
+            to.chunks_mut(size).enumerate().for_each(pack);
+        }
+    }
+    words
+}
+
 /// A block of the left factor (rows, k); returns how it lies there.
 pub(super) fn left(
-    path: crate::Path,
+    path: Path,
     m: &Mat<'_>,
     rows: (usize, usize),
     k: (usize, usize),
-    precision: Precision,
+    kind: Kind,
+    scales: &[f32],
     to: &mut [u32],
 ) -> super::micro::Order {
-    if m.col_step == 1 {
-        rows_at(path, m, rows, k, precision.is_bf16(), to);
+    if kind == Kind::Int8 {
+        bytes_at(path, m, rows, k, scales, to);
+        super::micro::Order::Rows
+    } else if m.col_step == 1 {
+        rows_at(path, m, rows, k, kind == Kind::Bf16, to);
         super::micro::Order::Rows
     } else {
-        columns_at(path, &m.t(), k, rows, precision.is_bf16(), ROW_WORDS, to);
+        columns_at(path, &m.t(), k, rows, kind == Kind::Bf16, ROW_WORDS, to);
         super::micro::Order::Columns
     }
 }
@@ -143,13 +255,13 @@ pub(super) fn left(
 /// Panels of the right factor (k, columns), `width` words to a row; a multiple of 16, or wider than
 /// all columns.
 pub(super) fn right(
-    path: crate::Path,
+    path: Path,
     m: &Mat<'_>,
     k: (usize, usize),
     cols: (usize, usize),
-    precision: Precision,
+    kind: Kind,
     width: usize,
     to: &mut [u32],
 ) {
-    columns_at(path, m, k, cols, precision.is_bf16(), width, to);
+    columns_at(path, m, k, cols, kind == Kind::Bf16, width, to);
 }

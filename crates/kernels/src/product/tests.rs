@@ -24,7 +24,7 @@ fn twin(a: Mat<'_>, b: Mat<'_>) -> Vec<(f64, f64)> {
 
 /// How far a sum may be off: each of the factors' roundings, and one for each addition.
 fn bound(precision: Precision, k: usize, size: f64) -> f64 {
-    let factors = if precision.is_bf16() { 2f64.powi(-7) + 2f64.powi(-16) } else { 0.0 };
+    let factors = if precision == Precision::Bf16 { 2f64.powi(-7) + 2f64.powi(-16) } else { 0.0 };
     size * (factors + (k + 2) as f64 * 2f64.powi(-23)) + 1e-30
 }
 
@@ -73,6 +73,62 @@ fn check(random: &mut Random, (m, k, n): (usize, usize, usize)) {
             }
             assert!(seen.iter().all(|x| *x == 7.5), "{} wrote beyond its window", path.name());
         }
+    }
+}
+
+/// A product of bytes is off by half a step of each factor for each pair.
+fn check_packed(random: &mut Random, (m, k, n): (usize, usize, usize)) {
+    let (a, b) = (random.normals(m * k), random.normals(n * k));
+    let turned = random.below(2) == 0;
+    let right = if turned { Mat::dense(&b, n, k).t() } else { Mat::dense(&b, k, n) };
+    let left = Mat::dense(&a, m, k);
+    let want = twin(left, right);
+    let (bias, residual) = (random.normals(n), random.normals(m * n));
+    let e = Epilogue { bias: Some(&bias), residual: Some(&residual), ..Epilogue::default() };
+    let most = |x: f32, y: f32| x.max(y.abs());
+    for path in Path::all() {
+        for kind in [Kind::F32, Kind::Bf16, Kind::Int8] {
+            let packed = Packed::on(*path, right, kind);
+            let mut out = vec![0.0; m * n];
+            product_packed(&mut out, (0, n), left, &packed, &e);
+            for r in 0..m {
+                for c in 0..n {
+                    let (sum, size) = want[r * n + c];
+                    let value = sum + f64::from(bias[c] + residual[r * n + c]);
+                    let off = if kind == Kind::Int8 {
+                        let row = f64::from(a[r * k..][..k].iter().fold(0.0, |m, x| most(m, *x)));
+                        let col = f64::from((0..k).map(|i| right.data[right.at(i, c)]).fold(0.0, most));
+                        // |a·b − a'·b'| ≤ |a|·step/2 + |b'|·step/2, and the sums' own roundings.
+                        let (sum_a, sum_b) = (0..k).fold((0.0, 0.0), |(x, y), i| {
+                            (x + f64::from(a[r * k + i].abs()), y + f64::from(right.data[right.at(i, c)].abs()))
+                        });
+                        let steps = (sum_a * col + sum_b * row) / 254.0 + k as f64 * row * col / 254.0 / 254.0;
+                        steps * 1.001 + k as f64 * row * col * 2.0 * 1e-6
+                    } else {
+                        bound(if kind == Kind::Bf16 { Precision::Bf16 } else { Precision::F32 }, k, size)
+                    };
+                    let off = off + value.abs() * 1e-6 + 1e-6;
+                    let got = f64::from(out[r * n + c]);
+                    assert!(
+                        (got - value).abs() <= off,
+                        "{} {kind:?} {m}×{k}×{n} turned {turned}: {got} at ({r}, {c}), not {value} ± {off}",
+                        path.name()
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_packed_once_agrees_with_f64_bytes_too() {
+    let mut random = Random(4);
+    for _ in 0..3000 {
+        let shape = (random.below(20), random.below(40), random.below(40));
+        check_packed(&mut random, shape);
+    }
+    for shape in [(1, 3000, 40), (300, 50, 33), (30, 1030, 70)] {
+        check_packed(&mut random, shape);
     }
 }
 
