@@ -11,17 +11,22 @@ use serde::de::{DeserializeOwned, Error as _, MapAccess, Visitor};
 
 use crate::{Error, Result};
 
-/// A longer line is refused.
-pub(crate) const MAX_LINE_BYTES: usize = 1 << 16;
-
 /// A text file of at most `most` bytes.
 pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
     let io = |source| Error::Io { path: path.to_owned(), source };
     let mut bytes = Vec::new();
-    File::open(path).map_err(io)?.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    let file = File::open(path).map_err(io)?;
+    // A length that is told is believed only to refuse: pipes tell none.
+    let told = file.metadata().map_err(io)?.len();
+    if told <= most {
+        file.take(most + 1).read_to_end(&mut bytes).map_err(io)?;
+    }
     let fault = |line, fault: String| Error::Line { path: path.to_owned(), line, fault };
-    if bytes.len() as u64 > most {
-        return Err(fault(1, format!("the file is longer than {most} bytes, the most that is read")));
+    if told.max(bytes.len() as u64) > most {
+        return Err(fault(
+            1,
+            format!("the file is longer than {most} bytes, the most that is read; is it the right one?"),
+        ));
     }
     let text = String::from_utf8(bytes).map_err(|e| {
         let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
@@ -34,9 +39,11 @@ pub(crate) fn read_text(path: &Path, most: u64) -> Result<String> {
     })
 }
 
-/// Calls `read` for each line that is not empty, with its number.
+/// Calls `read` for each line that is not empty, with its number; a line longer than `most` bytes is
+/// refused.
 pub(crate) fn each_line(
     path: &Path,
+    most: usize,
     mut read: impl FnMut(usize, &str) -> std::result::Result<(), String>,
 ) -> Result<()> {
     let io = |source| Error::Io { path: path.to_owned(), source };
@@ -45,12 +52,12 @@ pub(crate) fn each_line(
     let mut bytes = Vec::new();
     for line in 1.. {
         bytes.clear();
-        let got = (&mut reader).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes).map_err(io)?;
+        let got = (&mut reader).take(most as u64 + 1).read_until(b'\n', &mut bytes).map_err(io)?;
         if got == 0 {
             break;
         }
-        if got > MAX_LINE_BYTES {
-            return Err(fault(line, format!("the line is longer than {MAX_LINE_BYTES} bytes")));
+        if got > most {
+            return Err(fault(line, format!("the line is longer than {most} bytes")));
         }
         let text = std::str::from_utf8(&bytes)
             .map_err(|_| fault(line, "not UTF-8 text; save the file as UTF-8".to_owned()))?;

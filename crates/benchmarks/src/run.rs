@@ -22,6 +22,8 @@ const NO_REFERENCE: &str = "(no reference)";
 /// More lines or pairs than this are refused: four thousand questions over a whole gallery of two
 /// thousand are fewer.
 pub const MAX_PAIRS: usize = 10_000_000;
+/// A longer line is refused.
+const MAX_LINE_BYTES: usize = 1 << 16;
 /// A longer JSON file is refused.
 pub const MAX_JSON_BYTES: u64 = 1 << 28;
 
@@ -132,7 +134,7 @@ impl Run {
         }
         let mut this = Self { name, answers: Vec::new() };
         let mut pairs = Pairs::default();
-        each_line(path, |_, text| {
+        each_line(path, MAX_LINE_BYTES, |_, text| {
             let fields: Vec<&str> = text.split_ascii_whitespace().collect();
             let [query, _, item, _, score, tag] = fields[..] else {
                 return Err(format!("{} columns where a run has six: question Q0 item rank score name", fields.len()));
@@ -247,7 +249,7 @@ impl Qrels {
         }
         let mut this = Self::default();
         let mut pairs = Pairs::default();
-        each_line(path, |_, text| {
+        each_line(path, MAX_LINE_BYTES, |_, text| {
             let fields: Vec<&str> = text.split_ascii_whitespace().collect();
             let [query, _, item, right] = fields[..] else {
                 return Err(format!("{} columns where judgements have four: question 0 item relevance", fields.len()));

@@ -17,8 +17,9 @@ use std::path::Path;
 use domain::{GalleryEntry, Split, Triplet};
 use serde::Deserialize;
 
-use super::files::{Folders, Pairs, entry, needed, read_json, safe, stems_in};
+use super::files::{Folders, entry, needed, read_json, safe, stems_in};
 use super::{Opened, Parts, Set, noted, words};
+use crate::foreign::Object;
 use crate::{GalleryRule, Protocol, Result, RightRule};
 
 /// The set.
@@ -62,7 +63,7 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
     let captions = needed("cirr", root, &places("captions", format!("cap.rc2.{part}.json")))?;
     let list = needed("cirr", root, &places("image_splits", format!("split.rc2.{part}.json")))?;
     let pairs: Vec<Pair> = read_json(&captions)?;
-    let Pairs(names) = read_json(&list)?;
+    let Object::<String>(names) = read_json(&list)?;
     let mut opened =
         Opened { files: vec![(captions.clone(), pairs.len()), (list.clone(), names.len())], ..Opened::default() };
 
@@ -75,9 +76,7 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
     for (i, (name, path)) in names.iter().enumerate() {
         let path = path.trim_start_matches("./");
         safe(name).and_then(|()| safe(path)).map_err(|f| entry(&list, i, f))?;
-        if !known.insert(name.clone()) {
-            return Err(entry(&list, i, format!("{name} is listed twice")));
-        }
+        known.insert(name.clone());
         let at = |base: &String| if base == "." { path.to_owned() } else { format!("{base}/{path}") };
         let there = bases.iter().map(at).find(|p| root.join(p).is_file());
         let path = there.unwrap_or_else(|| at(bases.first().unwrap_or(&"img_raw".to_owned())));

@@ -1,13 +1,12 @@
-//! Reading what other people wrote: limits before allocation, and every fault with file and place.
+//! Where a set keeps its files, and what their entries may be called; read within the limits of
+//! `foreign`, and every fault with file and place.
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::DeserializeOwned;
 
-use crate::{Error, Result};
+use crate::{Error, Result, foreign};
 
 /// A larger JSON file is refused; the largest that a known set has is 25 MB.
 pub const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -15,32 +14,17 @@ pub const MAX_JSON_BYTES: u64 = 256 << 20;
 /// What a picture or clip of a published set may be called behind the dot.
 pub const PICTURES: &[&str] = &["png", "jpg", "jpeg", "webp", "gif", "PNG", "JPG"];
 
-/// The whole of a text file.
-pub fn read_text(path: &Path) -> Result<String> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let mut file = File::open(path).map_err(io)?;
-    let mut bytes = Vec::new();
-    (&mut file).take(MAX_JSON_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > MAX_JSON_BYTES {
-        return Err(at(path, 1, format!("the file is larger than {} MiB; is it the right one?", MAX_JSON_BYTES >> 20)));
-    }
-    String::from_utf8(bytes).map_err(|e| {
-        let good = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-        at(path, 1 + good.iter().filter(|b| **b == b'\n').count(), "not UTF-8 text; is the file whole?".to_owned())
-    })
-}
-
-/// A JSON file; what is wrong in it comes with line and column. Nesting deeper than 128 is refused.
+/// A JSON file of a set.
 pub fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
-    let text = read_text(path)?;
-    let text = text.trim_start_matches('\u{feff}');
-    serde_json::from_str(text).map_err(|e| {
-        let fault = e.to_string().replace(&format!(" at line {} column", e.line()), " at column");
-        at(path, e.line(), fault)
-    })
+    foreign::from_json(path, &read_text(path)?)
 }
 
-/// The non-empty lines of a list of names, trimmed, with their line numbers.
+/// The whole of a text file of a set.
+pub fn read_text(path: &Path) -> Result<String> {
+    foreign::read_text(path, MAX_JSON_BYTES)
+}
+
+/// The non-empty lines of a list of names, trimmed.
 pub fn read_names(path: &Path) -> Result<Vec<String>> {
     let text = read_text(path)?;
     Ok(text.lines().map(str::trim).filter(|l| !l.is_empty()).map(str::to_owned).collect())
@@ -134,29 +118,6 @@ pub fn safe(name: &str) -> std::result::Result<(), String> {
             let shown: String = name.chars().take(80).collect();
             Err(format!("{shown:?} is no name of a file; a name stays inside its folder"))
         }
-    }
-}
-
-/// A JSON object in the order of the file, with keys that come twice kept twice.
-pub struct Pairs(pub Vec<(String, String)>);
-
-impl<'de> serde::Deserialize<'de> for Pairs {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> std::result::Result<Self, D::Error> {
-        struct Each;
-        impl<'de> Visitor<'de> for Each {
-            type Value = Pairs;
-            fn expecting(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
-                f.write_str("an object of names and paths")
-            }
-            fn visit_map<M: MapAccess<'de>>(self, mut map: M) -> std::result::Result<Pairs, M::Error> {
-                let mut out = Vec::new();
-                while let Some(pair) = map.next_entry()? {
-                    out.push(pair);
-                }
-                Ok(Pairs(out))
-            }
-        }
-        d.deserialize_map(Each)
     }
 }
 

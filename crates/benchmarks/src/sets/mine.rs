@@ -168,11 +168,9 @@ impl Found {
 }
 
 fn of_jsonl(file: &Path) -> Result<Found> {
-    let mut line = 0;
-    let asked = read_lines(file, |text| {
-        line += 1;
+    let asked = read_lines(file, |line, text| {
         let asked = serde_json::from_str(text).map_err(at_column)?;
-        Ok(Asked { place: Place::Entry(line - 1), asked })
+        Ok(Asked { place: Place::Line(line), asked })
     })?;
     Ok(Found { asked, ..Found::default() })
 }

@@ -14,14 +14,13 @@
 //! Empty lines are allowed; a file of another kind is noticed at its first line.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
 use std::path::{Component, Path};
 
 use domain::{Change, GalleryEntry, Split, Triplet};
 use serde::Deserialize;
 
 use super::presence;
+use crate::foreign::each_line;
 use crate::{Benchmark, Error, LeftOut, Protocol, Result};
 
 /// A longer line is refused: a caption is not a book.
@@ -86,7 +85,7 @@ pub fn read(root: &Path, split: Split, protocol: Protocol) -> Result<Benchmark> 
 
 /// Reads a gallery manifest. A line that says it belongs to a split other than `split` is refused.
 pub fn read_gallery(path: &Path, split: Option<Split>) -> Result<Vec<GalleryEntry>> {
-    read_lines(path, |text| {
+    read_lines(path, |_, text| {
         let OneEntry(entry) = serde_json::from_str(text).map_err(at_column)?;
         check_split(entry.split, split)?;
         if entry.name.is_empty() {
@@ -99,7 +98,7 @@ pub fn read_gallery(path: &Path, split: Option<Split>) -> Result<Vec<GalleryEntr
 
 /// Reads triplets. A line that says it belongs to a split other than `split` is refused.
 pub fn read_triplets(path: &Path, split: Option<Split>) -> Result<Vec<Triplet>> {
-    read_lines(path, |text| {
+    read_lines(path, |_, text| {
         let OneTriplet(triplet) = serde_json::from_str(text).map_err(at_column)?;
         check_split(triplet.split, split)?;
         if triplet.id.is_empty() {
@@ -193,37 +192,15 @@ pub(super) fn check_path(path: &str) -> std::result::Result<(), String> {
 /// Reads line by line, with limits, and puts file and line number to every fault.
 pub(super) fn read_lines<T>(
     path: &Path,
-    mut read: impl FnMut(&str) -> std::result::Result<T, String>,
+    mut read: impl FnMut(usize, &str) -> std::result::Result<T, String>,
 ) -> Result<Vec<T>> {
-    let io = |source| Error::Io { path: path.to_owned(), source };
-    let fault = |line, fault: String| Error::Line { path: path.to_owned(), line, fault };
-    let mut reader = BufReader::new(File::open(path).map_err(io)?);
     let mut found = Vec::new();
-    let mut bytes = Vec::new();
-    for line in 1.. {
-        bytes.clear();
-        let got = (&mut reader).take(MAX_LINE_BYTES as u64 + 1).read_until(b'\n', &mut bytes).map_err(io)?;
-        if got == 0 {
-            break;
+    each_line(path, MAX_LINE_BYTES, |line, text| {
+        if found.len() >= MAX_LINES {
+            return Err(format!("more than {MAX_LINES} lines; split the set"));
         }
-        if got > MAX_LINE_BYTES {
-            return Err(fault(
-                line,
-                format!("the line is longer than {MAX_LINE_BYTES} bytes; write one JSON object per line"),
-            ));
-        }
-        if line > MAX_LINES {
-            return Err(fault(line, format!("more than {MAX_LINES} lines; split the set")));
-        }
-        let text = std::str::from_utf8(&bytes)
-            .map_err(|_| fault(line, "not UTF-8 text; write one JSON object per line".to_owned()))?;
-        let text = text.trim();
-        // A byte-order mark, as some editors leave at the start.
-        let text = if line == 1 { text.trim_start_matches('\u{feff}') } else { text };
-        if text.is_empty() {
-            continue;
-        }
-        found.push(read(text).map_err(|text| fault(line, text))?);
-    }
+        found.push(read(line, text)?);
+        Ok(())
+    })?;
     Ok(found)
 }

@@ -52,12 +52,13 @@ pub fn check(sheet: &mut Sheet, bytes: usize) -> &'static str {
     }
     let (version, metric) = (text(sheet.take("version")), text(sheet.take("metric")));
     if version.as_deref() != Some("rc2") {
-        sheet.fault(format!("`version` must be \"rc2\", got {version:?}"));
+        sheet.fault(format!("`version` must be \"rc2\", got {:?}", version.unwrap_or_default()));
     }
     let (kind, count) = match metric.as_deref() {
         Some("recall") => ("CIRR recall", FIRST),
         Some("recall_subset") => ("CIRR recall_subset", AMONG),
         other => {
+            let other = other.unwrap_or_default();
             sheet.fault(format!("`metric` must be \"recall\" or \"recall_subset\", got {other:?}"));
             return "CIRR";
         }
