@@ -46,6 +46,10 @@ impl Bootstrap {
     /// For several columns of differences, one per question: the mean with its interval, and how
     /// likely a mean as far from nothing as this one is, were there no difference: twice the smaller
     /// share of draws on either side of zero, at most 1.
+    ///
+    /// Draws of three questions hold nothing but those three, and would call any three lucky answers
+    /// certain. So it is never less than what tossing a coin for the sign of each difference allows:
+    /// where m of them are not zero, all m fall on one side twice in 2ᵐ.
     pub fn paired(&self, differences: Vec<Vec<f64>>, salt: &str) -> Vec<(Estimate, f64)> {
         let columns: Vec<_> = differences.into_iter().map(|d| (Statistic::Mean, d)).collect();
         let drawn = self.draws(&columns, salt);
@@ -54,7 +58,7 @@ impl Bootstrap {
             .iter()
             .zip(drawn)
             .map(|(column, (value, draws))| {
-                let p = if nothing(column) { 1.0 } else { p_value(&draws) };
+                let p = if nothing(column) { 1.0 } else { p_value(&draws).max(coin(&column.1)) };
                 (estimate(value, &draws), p)
             })
             .collect()
@@ -171,6 +175,12 @@ pub(crate) fn p_value(draws: &[f64]) -> f64 {
     // One is added to both, so that no finite number of draws claims certainty.
     let share = (not_above.min(not_below) + 1) as f64 / (draws.len() + 1) as f64;
     (2.0 * share).min(1.0)
+}
+
+/// The least two-sided p-value that differences of these signs could have under a fair coin.
+fn coin(differences: &[f64]) -> f64 {
+    let told = differences.iter().filter(|d| **d != 0.0).count().min(1000) as i32;
+    2f64.powi(1 - told).min(1.0)
 }
 
 /// Nine decimals are plenty, and few enough that a report read back from JSON is the same report.
@@ -320,5 +330,8 @@ mod tests {
         assert!(p(clear) < 0.001);
         let even: Vec<f64> = (0..200).map(|i| if i % 2 == 0 { 1.0 } else { -1.0 }).collect();
         assert!(p(even) > 0.5);
+        // One question, or three, tell nothing however they fall.
+        assert_eq!(p(vec![1.0]), 1.0);
+        assert_eq!(p(vec![1.0, 0.0, 0.5, 1.0]), 0.25);
     }
 }

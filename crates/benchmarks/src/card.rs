@@ -56,6 +56,8 @@ pub struct Ask {
     pub queries: Option<String>,
     /// Whether those were scaled to length one.
     pub normalise: bool,
+    /// Whether a set of which anything is missing was to be refused.
+    pub strict: bool,
     /// Runs that were made elsewhere.
     pub run: Vec<String>,
     /// Judgements that it was marked against.

@@ -128,7 +128,13 @@ fn table(out: &mut String, table: &Table) {
 
 fn cases(out: &mut String, cases: &[Case]) {
     out.push_str("<section><h2>Questions on which they differ most</h2>");
+    let mut before = None;
     for case in cases {
+        let sooner = sooner(case);
+        if sooner.is_some() && sooner != before {
+            let _ = write!(out, "<h3>{} finds it sooner</h3>", escape(sooner.unwrap_or_default()));
+            before = sooner;
+        }
         let _ = write!(
             out,
             "<article><figure class=\"reference\"><figcaption>like this</figcaption>{}</figure><div>\
@@ -155,6 +161,13 @@ fn cases(out: &mut String, cases: &[Case]) {
         out.push_str("</div></article>");
     }
     out.push_str("</section>");
+}
+
+/// The method that has the right answer before the other.
+fn sooner(case: &Case) -> Option<&str> {
+    let place = |side: &Side| side.rank.unwrap_or(usize::MAX);
+    let best = case.sides.iter().min_by_key(|s| place(s))?;
+    case.sides.iter().any(|s| place(s) > place(best)).then_some(best.method.as_str())
 }
 
 fn picture(p: &Picture) -> String {

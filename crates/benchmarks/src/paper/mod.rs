@@ -226,7 +226,9 @@ impl Paper {
                 };
                 let values: Vec<Option<Estimate>> = self.reports.iter().map(|(_, r)| of(r)).collect();
                 let best = values.iter().flatten().map(|e| e.value).fold(0.0, f64::max);
-                let cells = values.iter().map(|e| e.map_or_else(none, |e| of_share(e, e.value == best)));
+                // Where all are alike, none is best.
+                let told = values.iter().flatten().any(|e| e.value < best);
+                let cells = values.iter().map(|e| e.map_or_else(none, |e| of_share(e, told && e.value == best)));
                 [Entry::Text(name.clone()), Entry::Text(grouped(marks.queries))].into_iter().chain(cells).collect()
             };
             let rows = groups.into_iter().map(line).collect();
@@ -313,7 +315,7 @@ fn compared(comparisons: &[Comparison]) -> Section {
                 let number = |v: f64, best| Entry::Number { value: show(v), span: None, best };
                 let more = d.mark.more_is_better();
                 let e = d.difference;
-                let sure = e.low > 0.0 || e.high < 0.0;
+                let sure = d.p < 0.05;
                 vec![
                     Entry::Text(d.mark.to_string()),
                     number(d.left, (d.left > d.right) == more && d.left != d.right),

@@ -81,6 +81,8 @@ fn ask(typed: &cli::Eval, exams: &[Sat]) -> Ask {
         embeddings: whole(&typed.embeddings),
         queries: whole(&typed.queries),
         normalise: typed.normalise,
+        // A cache is not kept: what is encoded again proves more than what is read back.
+        strict: typed.strict,
         run: typed.run.iter().filter_map(|r| whole(&Some(r.clone()))).collect(),
         qrels: whole(&typed.qrels),
     }
@@ -115,6 +117,7 @@ fn eval_of(ask: &Ask, typed: &cli::Reproduce) -> Result<cli::Eval, Failure> {
         embeddings: path(&ask.embeddings),
         queries: path(&ask.queries),
         normalise: ask.normalise,
+        strict: ask.strict,
         run: ask.run.iter().map(PathBuf::from).collect(),
         qrels: path(&ask.qrels),
         ..cli::Eval::default()

@@ -93,6 +93,10 @@ pub struct Sat {
     pub reports: Vec<(String, Report)>,
     /// Each method's first answers, where somebody wants them.
     pub runs: Vec<Run>,
+    /// Files that were cut for the exam: reports show them and cards digest them, so they stay as
+    /// long as it does.
+    #[allow(dead_code, reason = "held, not read: the files leave with it")]
+    pub crops: regions::Crops,
 }
 
 /// The exams that were sat, and the model that sat them, if it was one of ours.
@@ -140,7 +144,7 @@ fn by_methods(
     let mut marked = Vec::new();
     for mut exam in exams {
         sets::leave_out_missing(&mut exam, typed.strict, context)?;
-        let _crops = regions::cut(&mut exam, typed.cache.as_deref(), typed.strict, context)?;
+        let crops = regions::cut(&mut exam, typed.cache.as_deref(), typed.strict, context)?;
         let library = match &typed.cache {
             Some(folder) => Library::open_or_create(folder.join(exam.name.replace('/', "-")))?,
             None => Library::in_memory()?,
@@ -150,7 +154,7 @@ fn by_methods(
             return Ok(None);
         };
         let reports = reports.into_iter().map(|(name, report)| (name.to_owned(), report)).collect();
-        marked.push(Sat { exam, reports, runs: runs.runs });
+        marked.push(Sat { exam, reports, runs: runs.runs, crops });
     }
     Ok(Some((marked, Some(model))))
 }
@@ -168,8 +172,8 @@ fn by_runs(typed: &cli::Eval, context: &Context) -> Result<Marked, Failure> {
         Some(file) => {
             let qrels = Qrels::read(file)?;
             let name = file.file_stem().map_or_else(Default::default, |s| s.to_string_lossy().into_owned());
-            // Judgements know no references and no look-alikes.
-            let bare = Protocol { drop_reference: false, subset: false, ..Protocol::default() };
+            // Judgements know no references and no look-alikes, and their readers expect nDCG.
+            let bare = Protocol { drop_reference: false, subset: false, ndcg_ks: vec![3, 10], ..Protocol::default() };
             let rules = typed.protocol.as_deref().map(sets::rules).transpose()?.unwrap_or(bare);
             let named = runs.iter().flat_map(|r| r.answers.iter()).cloned().collect();
             let mut exam = qrels.exam(&name, &Run { name: String::new(), answers: named }, rules)?;
@@ -182,7 +186,7 @@ fn by_runs(typed: &cli::Eval, context: &Context) -> Result<Marked, Failure> {
     };
     let mark = |run: &Run| Ok((run.name.clone(), run.mark(exam)?));
     let reports = runs.iter().map(mark).collect::<Result<Vec<_>, Failure>>()?;
-    Ok((vec![Sat { exam: exam.clone(), reports, runs }], None))
+    Ok((vec![Sat { exam: exam.clone(), reports, runs, crops: Default::default() }], None))
 }
 
 /// What methods answered, as deep as somebody wants it.
@@ -378,7 +382,7 @@ impl<'t> Imported<'t> {
             }
             let (report, run) = taker.done()?;
             let reports = report.map(|report| (IMPORTED.to_owned(), report)).into_iter().collect();
-            marked.push(Sat { exam, reports, runs: vec![run] });
+            marked.push(Sat { exam, reports, runs: vec![run], crops: Default::default() });
         }
         Ok(Some((marked, None)))
     }

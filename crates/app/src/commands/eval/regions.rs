@@ -18,6 +18,7 @@ use crate::progress::Progress;
 const MORE: f64 = 0.7;
 
 /// Holds a folder that is removed when the exam is over, where no cache was named.
+#[derive(Default)]
 pub struct Crops(Option<std::path::PathBuf>);
 
 impl Drop for Crops {
