@@ -40,11 +40,14 @@ const FEATURES: &[&str] = &[
 /// Runs the benchmarks whose name holds one of `names` (all, if there are none).
 ///
 /// Only a run of all of them writes the file: a table half old and half new would be of two machines.
+/// With `--keep` among the names, a run of some writes a page of its own, called as they are.
 pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
     let cargo = shell::cargo();
     let metadata = shell::read(root, &cargo, &["metadata", "--format-version", "1", "--no-deps", "--offline"])?;
     let metadata: Value = serde_json::from_str(&metadata).map_err(|e| format!("cargo metadata: {e}"))?;
     let mut found = bench_targets(&metadata);
+    let keep = names.contains(&"--keep");
+    let names: Vec<&str> = names.iter().copied().filter(|n| *n != "--keep").collect();
     let all = names.is_empty();
     found.retain(|(krate, bench)| all || names.iter().any(|n| format!("{krate} {bench}").contains(n)));
     if found.is_empty() {
@@ -55,6 +58,10 @@ pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
         "# What it costs\n\nWritten by `cargo xtask bench`; do not edit.\nFigures are of this machine and this commit only.\n\n",
     );
     page.push_str(&machine(root));
+    let file = match all {
+        true => FILE.to_owned(),
+        false => format!("results/{}.md", found.iter().map(|(_, bench)| bench.as_str()).collect::<Vec<_>>().join("-")),
+    };
     for (krate, bench) in found {
         eprintln!("── {krate} {bench}");
         let start = Instant::now();
@@ -63,13 +70,13 @@ pub fn run(root: &Path, names: &[&str]) -> Result<(), String> {
         let said = said.trim();
         page.push_str(&format!("\n## {bench} (`{krate}`)\n\n{said}\n"));
     }
-    if !all {
-        eprintln!("{FILE} is left as it was; run all benchmarks to write it");
+    if !all && !keep {
+        eprintln!("{FILE} is left as it was; run all benchmarks to write it, or --keep for {file}");
         return Ok(());
     }
     std::fs::create_dir_all(root.join("results")).map_err(|e| format!("cannot make results: {e}"))?;
-    std::fs::write(root.join(FILE), page).map_err(|e| format!("cannot write {FILE}: {e}"))?;
-    eprintln!("wrote {FILE}");
+    std::fs::write(root.join(&file), page).map_err(|e| format!("cannot write {file}: {e}"))?;
+    eprintln!("wrote {file}");
     Ok(())
 }
 

@@ -14,7 +14,8 @@ cargo xtask <chore>
   tidy            hold what the documents say against what the code is (seconds)
   test            everything that must be true: tidy, formatting, lints, all tests, generated documents
   docs [--check]  write the documents that the program prints about itself, or say which are out of date
-  bench [NAME…]   run the benchmarks (all, or those whose name holds NAME) and write results/benchmarks.md
+  bench [NAME…]   run the benchmarks (all, or those whose name holds NAME) and write results/benchmarks.md;
+                  with --keep, some of them write a page of their own there
 ";
 
 fn main() -> ExitCode {
