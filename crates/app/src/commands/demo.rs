@@ -9,7 +9,6 @@ use benchmarks::{Benchmark, Report};
 use domain::{ItemId, MediaRef, Query, Split, Triplet};
 use library::Library;
 use media::Limits;
-use methods::METHODS;
 use scenes::World;
 use search::Engine;
 use serde_json::json;
@@ -27,6 +26,8 @@ use crate::terminal;
 
 /// The method that is shown; the others are what it is measured against.
 const SHOWN: &str = "imagine";
+/// What is marked: it and what it must beat. `likebut eval` marks every method.
+const MARKED: [&str; 4] = ["imagine", "sum", "words", "picture"];
 /// Questions of each kind that are asked before the reader's eyes.
 const ASKED: usize = 4;
 /// Answers shown to each.
@@ -48,10 +49,9 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
 
     context.say(format!("indexing {} pictures and {} clips", drawn.items - drawn.clips, drawn.clips));
     let model = models::open(&context.settings)?;
-    let names: Vec<&str> = METHODS.iter().map(|m| m.name).rev().collect();
     let library = Library::open_or_create(&folder)?;
     let Some((library, reports)) =
-        eval::marks(&names, &model, library, &mut benchmark, true, &mut eval::Keep::nothing(), context)?
+        eval::marks(&MARKED, &model, library, &mut benchmark, true, &mut eval::Keep::nothing(), context)?
     else {
         context.say(format!("stopped; to go on: likebut demo --out {}", shown(&out)));
         return Ok(Exit::Interrupted);
@@ -303,11 +303,7 @@ fn page_model(
         ));
     }
     if manifest.drawn_only {
-        notes.push(
-            "This model has seen drawn scenes only. A model for photographs will come by `likebut model`, which is not in \
-             this version yet."
-                .to_owned(),
-        );
+        notes.push("This model has seen drawn scenes only. For photographs: `likebut model list`.".to_owned());
     }
     notes.push(format!("likebut {}", env!("CARGO_PKG_VERSION")));
     PageModel {
