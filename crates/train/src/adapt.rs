@@ -8,6 +8,7 @@
 use crate::compose::{Rows, Settings, diversity, first_share, followed};
 use crate::questions::{Asked, also_right, described};
 use crate::run::{Step, Task};
+use burn::module::Module;
 use burn::tensor::Tensor;
 use methods::imagine::{Begin, Config, Features, Followed, Imagine, hear, loss, query};
 use methods::{Model, imagine};
@@ -213,12 +214,14 @@ impl Task for Adapt<'_> {
     }
 
     fn validate(&self, net: &Imagine) -> Vec<(&'static str, f32)> {
-        let gallery = self.val_features.gallery(&self.device);
-        let queries = self.val_features.queries(net, &self.head, self.val_questions, &self.device);
+        // Without a graph: one lives until something runs backward.
+        let (net, plain) = (net.valid(), self.device.clone().inner());
+        let gallery = self.val_features.gallery(&plain);
+        let queries = self.val_features.queries(&net, &self.head, self.val_questions, &plain);
         let mut marks = vec![("val_r1", first_share(&queries, &gallery, self.val_questions))];
         let last: Vec<&Asked> = self.val_questions.iter().rev().take(64).collect();
-        let f = self.val_features.take(&last, &self.device);
-        marks.extend(diversity(net, &self.head, f.reference, f.words));
+        let f = self.val_features.take(&last, &plain);
+        marks.extend(diversity(&net, &self.head, f.reference, f.words));
         marks
     }
 }

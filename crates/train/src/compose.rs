@@ -189,7 +189,7 @@ impl Net {
         let references: Vec<usize> = some.iter().map(|a| a.reference).collect();
         let sight = task.tokens.sight(&backbone, &references, &task.device);
         let seen = backbone.image_tokens(&sight).detach(); // (N, Q, E)
-        let said = say(&backbone, &task.words(&some), c).detach();
+        let said = say(&backbone, &task.words(&some, &task.device), c).detach();
         let [n, q, e] = seen.dims();
         let slots = |proj: &nets::layers::Linear| {
             let queries = backbone.qformer.query_tokens.val().detach();
@@ -218,17 +218,17 @@ impl Net {
 }
 
 impl Compose<'_> {
-    fn words(&self, asked: &[&Asked]) -> Words {
+    fn words(&self, asked: &[&Asked], device: &Device) -> Words {
         let rows: Vec<Vec<i32>> = asked.iter().map(|a| a.words.clone()).collect();
-        self.model.words.pad(&rows, &self.device)
+        self.model.words.pad(&rows, device)
     }
 
     /// What of a batch carries gradients into the backbone, each (B, D): for IMAGINE reference, words and
     /// composed, for CoVR-2 composed; then the target, where the network that learns makes it.
-    fn features(&self, net: &Net, asked: &[&Asked]) -> Vec<Tensor<2>> {
+    fn features(&self, net: &Net, asked: &[&Asked], device: &Device) -> Vec<Tensor<2>> {
         let references: Vec<usize> = asked.iter().map(|a| a.reference).collect();
-        let sight = self.tokens.sight(&net.backbone, &references, &self.device);
-        let words = self.words(asked);
+        let sight = self.tokens.sight(&net.backbone, &references, device);
+        let words = self.words(asked, device);
         let mut out = match &self.head {
             Head::Imagine(c) => {
                 let (reference, said, composed) = hear(&net.backbone, &sight, &words, c);
@@ -238,7 +238,7 @@ impl Compose<'_> {
         };
         if self.frozen.is_none() {
             let targets: Vec<usize> = asked.iter().map(|a| a.targets[0]).collect();
-            let sight = self.tokens.sight(&net.backbone, &targets, &self.device);
+            let sight = self.tokens.sight(&net.backbone, &targets, device);
             out.push(pool(net.backbone.image_tokens(&sight)));
         }
         out
@@ -299,16 +299,18 @@ impl Compose<'_> {
     fn in_chunks(&self, net: &Net, asked: &[&Asked]) -> Step {
         let chunks: Vec<&[&Asked]> = asked.chunks(self.settings.chunk).collect();
         let mut parts: Vec<Vec<Tensor<2>>> = Vec::new();
+        // A graph lives until something runs backward: the first pass must not make one.
+        let (still, plain) = (net.valid(), self.device.clone().inner());
         for chunk in &chunks {
-            let features = self.features(net, chunk).into_iter().map(Tensor::detach);
-            for (i, f) in features.enumerate() {
+            for (i, f) in self.features(&still, chunk, &plain).into_iter().enumerate() {
                 if parts.len() <= i {
                     parts.push(Vec::new());
                 }
                 parts[i].push(f);
             }
         }
-        let leaves: Vec<Tensor<2>> = parts.into_iter().map(|p| Tensor::cat(p, 0).detach().require_grad()).collect();
+        let leaf = |p| Tensor::from_data(Tensor::cat(p, 0).into_data(), &self.device).require_grad();
+        let leaves: Vec<Tensor<2>> = parts.into_iter().map(leaf).collect();
         let (total, marks, carry) = self.loss(net, asked, leaves.clone());
         let back = total.backward();
         let trains = |n: &str| self.trains(n);
@@ -322,7 +324,7 @@ impl Compose<'_> {
             at = rows.end;
             // The sum of feature · its gradient has the loss' gradient.
             let towards = self
-                .features(net, chunk)
+                .features(net, chunk, &self.device)
                 .into_iter()
                 .zip(&wanted)
                 .filter_map(|(f, g)| Some((f * g.as_ref()?.take(rows.clone(), &self.device)).sum()))
@@ -362,7 +364,7 @@ impl Task for Compose<'_> {
         if (1..asked.len()).contains(&self.settings.chunk) {
             return self.in_chunks(net, &asked);
         }
-        let features = self.features(net, &asked);
+        let features = self.features(net, &asked, &self.device);
         let (total, marks, carry) = self.loss(net, &asked, features);
         Step::back(self, net, total, marks, carry)
     }
@@ -387,7 +389,7 @@ impl Task for Compose<'_> {
         let (queries, heard) = self.queries(net, self.val_tokens, &self.val_questions);
         let mut marks = vec![("val_r1", first_share(&queries, &gallery, &self.val_questions))];
         if let (Head::Imagine(c), Some(head), Some((v, x))) = (&self.head, &net.imagine, heard) {
-            marks.extend(diversity(head, c, v, x));
+            marks.extend(diversity(&head.valid(), c, v, x));
         }
         marks
     }
@@ -396,15 +398,16 @@ impl Task for Compose<'_> {
 impl Compose<'_> {
     /// Unit vectors of all items of a split, one after the other.
     pub fn gallery(&self, net: &Net, tokens: &Tokens, frozen: Option<&Rows>) -> Rows {
+        let (net, device) = (net.valid(), self.device.clone().inner());
         let e = self.model.manifest.backbone.embed();
         let all: Vec<usize> = (0..tokens.items()).collect();
         let mut out = Vec::new();
         for chunk in all.chunks(64) {
             let features = match frozen {
-                Some(rows) => rows.take(chunk.iter().copied(), &self.device),
-                None => pool(net.backbone.image_tokens(&tokens.sight(&net.backbone, chunk, &self.device))),
+                Some(rows) => rows.take(chunk.iter().copied(), &device),
+                None => pool(net.backbone.image_tokens(&tokens.sight(&net.backbone, chunk, &device))),
             };
-            out.extend(floats(normalise(features).detach()));
+            out.extend(floats(normalise(features)));
         }
         Rows::new(out, e)
     }
@@ -412,22 +415,23 @@ impl Compose<'_> {
     /// Unit vectors of some questions, one after the other; and of the last of them what the
     /// libraries are asked for: references and words.
     pub fn queries(&self, net: &Net, tokens: &Tokens, asked: &[Asked]) -> (Rows, Option<(Tensor<2>, Tensor<2>)>) {
+        let (net, device) = (net.valid(), self.device.clone().inner());
         let mut out = Vec::new();
         let mut last = None;
         for chunk in asked.chunks(64) {
             let chunk: Vec<&Asked> = chunk.iter().collect();
             let references: Vec<usize> = chunk.iter().map(|a| a.reference).collect();
-            let sight = tokens.sight(&net.backbone, &references, &self.device);
-            let words = self.words(&chunk);
+            let sight = tokens.sight(&net.backbone, &references, &device);
+            let words = self.words(&chunk, &device);
             let queries = match (&self.head, &net.imagine) {
                 (Head::Imagine(c), Some(head)) => {
                     let (v, x, f) = hear(&net.backbone, &sight, &words, c);
-                    last = Some((v.clone().detach(), x.clone().detach()));
+                    last = Some((v.clone(), x.clone()));
                     query(head, c, v, x, f)
                 }
                 _ => normalise(pool(net.backbone.composed_tokens(&sight, &words))),
             };
-            out.extend(floats(queries.detach()));
+            out.extend(floats(queries));
         }
         (Rows::new(out, self.model.manifest.backbone.embed()), last)
     }

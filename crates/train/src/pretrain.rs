@@ -158,19 +158,19 @@ impl Task for Pretrain<'_> {
     }
 
     fn validate(&self, net: &Net) -> Vec<(&'static str, f32)> {
-        let backbone = net.backbone.clone();
+        // Without a graph: one lives until something runs backward.
+        let (backbone, plain) = (net.backbone.valid(), self.device.clone().inner());
         let n = self.val.items.len().min(1000);
         let mut pictures = Vec::new();
         let mut texts = Vec::new();
         for chunk in (0..n).collect::<Vec<_>>().chunks(50) {
             let seen: Vec<&Seen> = chunk.iter().map(|i| &self.val.seen[*i]).collect();
-            let sight = sight(&backbone, &self.model.manifest.view, &seen, &self.device);
-            pictures.extend(floats(normalise(pool(backbone.image_tokens(&sight).detach()))));
+            let sight = sight(&backbone, &self.model.manifest.view, &seen, &plain);
+            pictures.extend(floats(normalise(pool(backbone.image_tokens(&sight)))));
             let captions: Vec<&str> = chunk.iter().map(|i| self.val.items[*i].caption.as_str()).collect();
-            texts.extend(floats(backbone.text(&self.model.words.batch(&captions, &self.device)).detach()));
+            texts.extend(floats(backbone.text(&self.model.words.batch(&captions, &plain))));
         }
         let e = pictures.len() / n.max(1);
-        let plain = nets::cpu();
         let matrix = |v: Vec<f32>| Tensor::<1>::from_data(TensorData::new(v, [n * e]), &plain).reshape([n, e]);
         let scores = floats(matrix(texts).matmul(matrix(pictures).transpose()));
         let first = (0..n)

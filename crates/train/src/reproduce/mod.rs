@@ -22,6 +22,7 @@ use crate::run::{Ended, Plan, Progress, Task, train};
 use crate::tokens::Tokens;
 use benchmarks::bootstrap::Bootstrap;
 use benchmarks::{Benchmark, Protocol};
+use burn::module::Module as _;
 use domain::{Digest, GalleryEntry, Split, Triplet};
 use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
@@ -362,7 +363,7 @@ fn run(
     let gallery = task.gallery(&net, &world.test_tokens, task.frozen.as_ref().map(|f| &f.1));
     let (queries, heard) = task.queries(&net, &world.test_tokens, &world.test_ask);
     let marks = match (&net.imagine, heard) {
-        (Some(head), Some((v, x))) => named(compose::diversity(head, &c, v, x).to_vec()),
+        (Some(head), Some((v, x))) => named(compose::diversity(&head.valid(), &c, v, x).to_vec()),
         _ => Vec::new(),
     };
     Ok(Some((secs, marks, queries, gallery)))
