@@ -51,6 +51,14 @@ impl<'a> Scorer<'a> {
         for start in (0..of).step_by(step) {
             let part = start..(start + step).min(of);
             let n = part.len();
+            // One space, one inner product, nothing to add up: the product is the scores.
+            if let Some(space) = one_product(probes) {
+                let vectors = self.vectors(space, part.clone())?;
+                let questions: Vec<f32> =
+                    probes.iter().flat_map(|p| &p.terms).flat_map(|t| t.query.values.iter().copied()).collect();
+                product_into(&questions, &vectors, space.rows * space.dim, &mut out[start..], of);
+                continue;
+            }
             // Each probe's terms, each with its similarities to the part's items.
             let mut sims: Vec<Vec<Vec<f32>>> = probes.iter().map(|p| vec![Vec::new(); p.terms.len()]).collect();
             for (space, sim) in &groups {
@@ -117,6 +125,18 @@ impl<'a> Scorer<'a> {
     }
 }
 
+/// The space of probes that all ask for one inner product in it, with vectors of its width.
+fn one_product(probes: &[Probe]) -> Option<&Space> {
+    let space = &probes.first()?.terms.first()?.space;
+    let alone = |p: &Probe| match (&p.terms[..], &p.expr) {
+        ([t], Expr::Term(0)) => {
+            t.sim == Sim::Dot && t.space == *space && t.query.values.len() == space.rows * space.dim
+        }
+        _ => false,
+    };
+    probes.iter().all(alone).then_some(space)
+}
+
 /// Each asked embedding's similarity to each of `n` items.
 fn similarities(sim: Sim, space: &Space, asked: &[&Embedding], vectors: &[f32], n: usize) -> Vec<Vec<f32>> {
     let (rows, dim) = (space.rows, space.dim);
@@ -149,12 +169,21 @@ fn similarities(sim: Sim, space: &Space, asked: &[&Embedding], vectors: &[f32], 
 fn product(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
     let (m, n) = (a.len() / width.max(1), b.len() / width.max(1));
     let mut out = vec![0.0f32; m * n]; // (M, N)
-    if out.is_empty() || width == 0 {
-        return out;
+    product_into(a, b, width, &mut out, n);
+    out
+}
+
+/// The same into lines that begin `stride` numbers apart; what lies between them is not touched.
+fn product_into(a: &[f32], b: &[f32], width: usize, out: &mut [f32], stride: usize) {
+    let (m, n) = (a.len() / width.max(1), b.len() / width.max(1));
+    if m == 0 || n == 0 || width == 0 {
+        return;
     }
     assert!(a.len() == m * width && b.len() == n * width, "matrices of whole lines");
-    // SAFETY: `a` holds m lines and `b` n lines of `width` numbers (asserted above), `out` holds m lines
-    // of n; the strides walk exactly those, and `out` overlaps neither.
+    assert!(stride >= n && out.len() >= (m - 1) * stride + n, "room for every line");
+    // SAFETY: `a` holds m lines and `b` n lines of `width` numbers, and `out` has room for m lines of n
+    // that begin `stride` apart (asserted above); the strides walk exactly those, and `out`, borrowed
+    // mutably, overlaps neither.
     unsafe {
         gemm::gemm(
             m,
@@ -162,7 +191,7 @@ fn product(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
             width,
             out.as_mut_ptr(),
             1,
-            n as isize,
+            stride as isize,
             false,
             a.as_ptr(),
             1,
@@ -178,7 +207,6 @@ fn product(a: &[f32], b: &[f32], width: usize) -> Vec<f32> {
             gemm::Parallelism::Rayon(0),
         );
     }
-    out
 }
 
 #[cfg(test)]
@@ -245,6 +273,11 @@ mod tests {
                 let at = ids.iter().position(|id| *id == hit.item).unwrap();
                 assert!((row[at] - hit.score).abs() < 1e-4, "{} {}", row[at], hit.score);
             }
+        }
+        // Questions of one product alone are multiplied into place; they give what they gave among others.
+        let alone = scorer.scores(&[probes[0].clone(), probes[0].clone()]).unwrap();
+        for row in alone.chunks_exact(ids.len()) {
+            assert!(row.iter().zip(&scores).all(|(a, b)| (a - b).abs() < 1e-5), "{row:?}");
         }
         // Parts read anew give the same as all held.
         let parts: Vec<f32> =
