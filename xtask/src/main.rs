@@ -1,7 +1,8 @@
-//! The house's own chores: `cargo xtask tidy`, `test`, `docs` and `bench`.
+//! The house's own chores: `cargo xtask tidy`, `test`, `nightly`, `docs` and `bench`.
 
 mod bench;
 mod docs;
+mod nightly;
 mod shell;
 mod test;
 mod tidy;
@@ -13,6 +14,7 @@ cargo xtask <chore>
 
   tidy            hold what the documents say against what the code is (seconds)
   test            everything that must be true: tidy, formatting, lints, all tests, generated documents
+  nightly         what takes too long for every change: the list in xtask/src/nightly.rs
   docs [--check]  write the documents that the program prints about itself, or say which are out of date
   bench [NAME…]   run the benchmarks (all, or those whose name holds NAME) and write results/benchmarks.md;
                   with --keep, some of them write a page of their own there
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
     let done = match args[..] {
         ["tidy"] => tidy::run(&root),
         ["test"] => test::run(&root),
+        ["nightly"] => nightly::run(&root),
         ["docs"] => docs::write(&root),
         ["docs", "--check"] => docs::check(&root),
         ["bench", ref names @ ..] => bench::run(&root, names),

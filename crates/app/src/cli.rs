@@ -36,6 +36,7 @@ pub enum Command {
     Demo(Demo),
     Add(Add),
     Find(Find),
+    Explain(Explain),
     Status(Status),
     Verify(Verify),
     Remove(Remove),
@@ -137,6 +138,33 @@ pub struct Format {
     /// Print paths only, each ended by a NUL byte, for xargs -0
     #[arg(long)]
     pub paths0: bool,
+}
+
+/// Show what the method imagined for a question: hits with and without its imagery, and where it looked
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut explain sofa.jpg \"as a birthday party\"                    in lines
+  likebut explain '#12' \"in winter\" --page why.html               as one page with pictures
+  likebut explain beach.mp4 \"at night\" --png why --json           pictures in a folder, numbers on stdout
+
+IMAGINE takes the prototypes that are nearest to reference and words, and changes the question by them.
+Each map shows where the network looked for one prototype, over the frames as the network saw them.")]
+pub struct Explain {
+    /// A file, a part of a clip (clip.mp4@00:41-00:45), or an item of the library (#12)
+    #[arg(value_name = "REFERENCE")]
+    pub reference: String,
+    /// What should be different; - reads it from standard input
+    #[arg(value_name = "WORDS")]
+    pub words: String,
+    /// Also write a page that shows everything
+    #[arg(long, value_name = "FILE")]
+    pub page: Option<PathBuf>,
+    /// Also write the frames and each map as PNG into a folder
+    #[arg(long, value_name = "FOLDER")]
+    pub png: Option<PathBuf>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Say what is in the library, and what was left out and why
@@ -298,6 +326,7 @@ pub struct Eval {
   likebut reproduce marks.json                  the same marks here? if not, what differs?
   likebut reproduce imagine --quick             IMAGINE's ablations on fixed features, in minutes
   likebut reproduce imagine --out runs/again    the same with the Q-Former trained, in hours
+  likebut reproduce imagine --table3            what the head costs at the real model's size
 
 A paper's runs that are there already are not made again; the same command goes on after a stop, and
 writes imagine.html, imagine.md and imagine.json into the folder.")]
@@ -343,6 +372,9 @@ pub struct Course {
     /// Families to be marked on
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub test: Option<u32>,
+    /// Table 3 alone: what the head costs at the real model's size; nothing is trained (3 GB, minutes)
+    #[arg(long)]
+    pub table3: bool,
     /// Count parameters only; measure no times at the real model's size (they need 3 GB)
     #[arg(long)]
     pub no_times: bool,
@@ -420,7 +452,8 @@ impl From<Part> for domain::Split {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   likebut train recipes/scenes-toy.toml --out runs/toy      begin, or go on after a stop
-  likebut eval world --model runs/toy/model                 mark what came out")]
+  likebut eval world --model runs/toy/model                 mark what came out
+  likebut train recipes/vectors-adapter.toml --out runs/va  IMAGINE's head on vectors made elsewhere")]
 pub struct Train {
     /// The recipe
     #[arg(value_name = "RECIPE")]

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod exit;
 mod folders;
+mod heat;
 mod hits;
 mod interrupt;
 mod models;

@@ -108,6 +108,12 @@ pub fn asking(settings: &Settings, library: Library) -> Result<Engine, Failure> 
     Engine::asking(chosen(settings)?, library).map_err(|e| other_model(e, &settings.library()))
 }
 
+/// The same with one method, whatever the settings say.
+pub fn asking_with(name: &str, settings: &Settings, library: Library) -> Result<Engine, Failure> {
+    let method = method(name, &open(settings)?)?;
+    Engine::asking(method, library).map_err(|e| other_model(e, &settings.library()))
+}
+
 /// A library that another model filled: what the user can do about it.
 fn other_model(error: search::SearchError, folder: &Path) -> Failure {
     let failure = Failure::from(error);

@@ -37,7 +37,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "",
         sentence: "Where the library is kept; the user's data folder if unset",
-        commands: &["add", "find", "status", "verify", "remove", "doctor"],
+        commands: &["add", "find", "explain", "status", "verify", "remove", "doctor"],
         check: not_empty,
     },
     Setting {
@@ -46,7 +46,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "",
         sentence: "The model: a name that `likebut model list` prints, or a folder; the one inside the program if unset",
-        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "doctor"],
+        commands: &["add", "find", "explain", "demo", "eval", "embed", "reproduce", "doctor"],
         check: not_empty,
     },
     Setting {
@@ -64,7 +64,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "cpu",
         sentence: "What computes: cpu, or gpu where the program was built with it",
-        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "doctor"],
+        commands: &["add", "find", "explain", "demo", "eval", "embed", "reproduce", "doctor"],
         check: |text| one_of(text, &["cpu", "gpu"]),
     },
     Setting {
@@ -73,7 +73,7 @@ pub const SETTINGS: &[Setting] = &[
         short: Some('n'),
         default: "10",
         sentence: "How many hits are shown, from 1 to 10000",
-        commands: &["find"],
+        commands: &["find", "explain"],
         check: |text| whole(text, 1, 10_000),
     },
     Setting {
@@ -100,7 +100,7 @@ pub const SETTINGS: &[Setting] = &[
         short: None,
         default: "200000000",
         sentence: "Pictures that declare more pixels than this are refused before they are decoded",
-        commands: &["add", "find", "embed"],
+        commands: &["add", "find", "explain", "embed"],
         check: |text| whole(text, 1, 1 << 34),
     },
     Setting {
@@ -118,7 +118,7 @@ pub const SETTINGS: &[Setting] = &[
         short: Some('j'),
         default: "0",
         sentence: "How many threads work, up to 256; 0 is one per core",
-        commands: &["add", "find", "demo", "eval", "embed", "reproduce", "scenes", "train"],
+        commands: &["add", "find", "explain", "demo", "eval", "embed", "reproduce", "scenes", "train"],
         check: |text| whole(text, 0, 256),
     },
     Setting {

@@ -14,6 +14,6 @@ mod vectors;
 
 pub use engine::{Engine, SearchError};
 pub use ingest::{Added, Event, Options, add, caption_all};
-pub use query::{Answer, Found, averaged, find, find_batch, see};
+pub use query::{Answer, Found, averaged, find, find_batch, nearest, see};
 pub use scores::Scorer;
 pub use vectors::{Vectors, VectorsError};

@@ -57,22 +57,35 @@ pub fn find(
     let asked = Asked { reference: &seen, words: &query.words, not: query.not.as_deref(), strength: query.strength };
     let probes = blend::compose(engine.method.as_ref(), &[asked])?;
     let encode = began.elapsed() - decode;
-    let path = query.reference.path.canonicalize().unwrap_or_else(|_| query.reference.path.clone());
-    let exclude = match query.reference.span {
+    let (hits, of) = nearest(engine, &probes, &query.reference, limit, with_reference)?;
+    let search = began.elapsed() - decode - encode;
+    Ok(Answer { hits, of, decode, encode, search })
+}
+
+/// What lies nearest to some probes, best first, and how many items could have: where the reference is
+/// itself an item of the library, it is left out, unless it is wanted.
+pub fn nearest(
+    engine: &Engine,
+    probes: &[Probe],
+    reference: &MediaRef,
+    limit: usize,
+    with_reference: bool,
+) -> Result<(Vec<Found>, usize), SearchError> {
+    let path = reference.path.canonicalize().unwrap_or_else(|_| reference.path.clone());
+    let exclude = match reference.span {
         None if !with_reference => engine.library.ids_at(&path)?,
         _ => Vec::new(),
     };
     let filter = Filter { exclude: &exclude, ..Filter::default() };
     let mut hits = Vec::new();
-    for probe in &probes {
+    for probe in probes {
         for hit in engine.library.nearest(probe, limit, &filter)? {
             if let Some(item) = engine.library.item(hit.item)? {
                 hits.push(Found { hit, item });
             }
         }
     }
-    let search = began.elapsed() - decode - encode;
-    Ok(Answer { hits, of: engine.library.len()? - exclude.len(), decode, encode, search })
+    Ok((hits, engine.library.len()? - exclude.len()))
 }
 
 /// One probe of several wordings of a question: the mean of their scores, which for inner products is

@@ -45,7 +45,8 @@ impl Drawn {
     }
 }
 
-fn see(scene: &scenes::Scene, view: &View, sampling: Sampling) -> Seen {
+/// What a network would see of one scene.
+pub fn see(scene: &scenes::Scene, view: &View, sampling: Sampling) -> Seen {
     let (len, fps) = (scene.frames(), scene.fps());
     let at = |i: usize| view.look(&scenes::draw(scene, i as f32 / fps, DRAWN.0, DRAWN.1));
     Seen { frames: sampling.indices(len, f64::from(fps)).into_iter().map(at).collect() }

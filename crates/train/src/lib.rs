@@ -15,6 +15,7 @@ pub mod compose;
 mod data;
 pub mod exam;
 mod follow;
+pub mod imported;
 mod journal;
 pub mod pretrain;
 pub mod questions;
@@ -27,7 +28,7 @@ mod tokens;
 
 pub use adamw::{AdamW, Grads};
 pub use checkpoint::Checkpoint;
-pub use data::Drawn;
+pub use data::{Drawn, see};
 pub use follow::{Run, follow};
 pub use journal::Journal;
 pub use recipe::{Precision, Recipe, RecipeError, Stage};

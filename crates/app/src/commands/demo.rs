@@ -315,6 +315,7 @@ fn page_model(
         ),
         marks: Some(marks_table(reports)),
         questions,
+        maps: None,
         next: steps(library),
         notes,
     }

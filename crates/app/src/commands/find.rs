@@ -2,8 +2,8 @@
 
 use std::io::{IsTerminal as _, Read as _};
 
-use domain::{MAX_WORDS_BYTES, MediaRef, Query};
-use library::Library;
+use domain::{ItemId, MAX_WORDS_BYTES, MediaRef, Query};
+use library::{Item, Library};
 use media::Limits;
 use search::{Answer, Engine};
 use serde_json::json;
@@ -24,8 +24,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     // What can be refused cheaply is refused before a library or a model is opened.
     context.settings.method().map(models::known).transpose()?;
     let words = words(&typed.words)?;
-    let id = item_id(&typed.reference)?;
-    let outside = if id.is_none() { Some(reference(&typed.reference)?) } else { None };
+    let (id, outside) = meant(&typed.reference)?;
     let mut query = Query {
         reference: outside.unwrap_or_else(|| MediaRef::file("")),
         words,
@@ -38,11 +37,7 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
 
     let library = Library::open(context.settings.library())?;
     if let Some(id) = id {
-        let item = library.item(id)?.ok_or_else(|| {
-            Failure::usage(format!("the library holds no item {}", typed.reference))
-                .hint("likebut status says what is in it")
-        })?;
-        query.reference = item.media;
+        query.reference = item(&library, id)?.media;
     }
     if library.is_empty()? {
         context.say("the library is empty; put something in: likebut add FOLDER");
@@ -62,8 +57,22 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
     Ok(if answer.hits.is_empty() && typed.fail_on_none { Exit::NoMatch } else { Exit::Ok })
 }
 
+/// What a reference means: a number of the library, or a file that is there.
+pub fn meant(typed: &str) -> Result<(Option<ItemId>, Option<MediaRef>), Failure> {
+    let id = item_id(typed)?;
+    let outside = if id.is_none() { Some(reference(typed)?) } else { None };
+    Ok((id, outside))
+}
+
+/// The item with this number.
+pub fn item(library: &Library, id: ItemId) -> Result<Item, Failure> {
+    library.item(id)?.ok_or_else(|| {
+        Failure::usage(format!("the library holds no item #{id}")).hint("likebut status says what is in it")
+    })
+}
+
 /// The words as typed, or as they come from standard input.
-fn words(typed: &str) -> Result<String, Failure> {
+pub fn words(typed: &str) -> Result<String, Failure> {
     if typed != "-" {
         return Ok(typed.to_owned());
     }
@@ -156,6 +165,7 @@ fn page(library: &Library, query: &Query, answer: &Answer, limits: &Limits) -> P
         lead: format!("The best {} of {} items.", answer.hits.len(), thousands(answer.of as u64)),
         marks: None,
         questions: vec![question],
+        maps: None,
         next: vec![
             Step { what: "Go on from an answer".to_owned(), command: "likebut find '#ID' \"…\"".to_owned() },
             Step { what: "Change less, or more".to_owned(), command: "likebut find … --strength 0.3".to_owned() },

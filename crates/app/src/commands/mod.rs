@@ -9,6 +9,7 @@ mod docs;
 mod doctor;
 mod embed;
 mod eval;
+mod explain;
 mod find;
 mod model;
 mod remove;
@@ -53,6 +54,7 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Demo(typed) => demo::run(&typed, context),
         Command::Add(typed) => add::run(&typed, context),
         Command::Find(typed) => find::run(&typed, context),
+        Command::Explain(typed) => explain::run(&typed, context),
         Command::Scenes(typed) => scenes::run(&typed, context),
         Command::Eval(typed) => eval::run(&typed, context),
         Command::Reproduce(typed) if typed.card.as_os_str() == "imagine" => reproduce::run(&typed.course, context),

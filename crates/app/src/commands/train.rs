@@ -1,6 +1,7 @@
 //! `likebut train`: follow a recipe; a run that was stopped goes on.
 
 use serde_json::json;
+use train::imported::{Imported, follow};
 use train::run::Ended;
 use train::{Recipe, Run, Stage};
 
@@ -11,8 +12,44 @@ use crate::interrupt;
 use crate::paths::shown;
 use crate::progress::Progress;
 
+/// IMAGINE's head on vectors that were made elsewhere.
+fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
+    let recipe = Imported::open(&typed.recipe)?;
+    let mut progress = Progress::new("adapt", "steps", recipe.compose.steps as u64, context.quiet);
+    let mut tell = |p: train::Progress| {
+        progress.note(p.line);
+        progress.set(p.done as u64);
+    };
+    let ended = follow(&recipe, &typed.out, &mut tell, &interrupt::requested);
+    drop(progress);
+    match ended? {
+        Ended::Done => {
+            let out = shown(&typed.out);
+            print_json(
+                json!({"head": typed.out.join("head.safetensors"), "recipe": typed.recipe, "seed": recipe.seed}),
+            )?;
+            context.say(format!(
+                "to mark it: likebut eval {} --split val --embeddings {} --queries {out}/queries.val.jsonl --normalise",
+                shown(&recipe.features.set),
+                shown(&recipe.features.items)
+            ));
+            Ok(Exit::Ok)
+        }
+        Ended::Stopped(step) => {
+            let (recipe, out) = (shown(&typed.recipe), shown(&typed.out));
+            context.say(format!("stopped after step {step}; to go on: likebut train {recipe} --out {out}"));
+            Ok(Exit::Interrupted)
+        }
+    }
+}
+
 /// Trains, and says where the model lies.
 pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
+    let text = std::fs::read_to_string(&typed.recipe)
+        .map_err(|e| Failure::from(e).about(format!("cannot read the recipe {}", shown(&typed.recipe))))?;
+    if Imported::is(&text) {
+        return on_vectors(typed, context);
+    }
     let recipe = Recipe::open(&typed.recipe)?;
     std::fs::create_dir_all(&typed.out)
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", typed.out.display())))?;

@@ -174,7 +174,7 @@ fn caption(picture: &Picture) -> String {
 }
 
 /// A picture, or a clip that the script plays; without the script it has the browser's controls.
-fn media(picture: &Picture) -> String {
+pub(super) fn media(picture: &Picture) -> String {
     let Picture { bytes, mime, alt, .. } = picture;
     let (data, alt) = (base64(bytes), escape(alt));
     match mime.starts_with("video/") {

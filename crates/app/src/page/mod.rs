@@ -5,14 +5,16 @@
 //! page run only its own script and style, by their digests, and load nothing but `data:` addresses.
 
 mod html;
+pub mod maps;
 
 use html::escape;
+pub use maps::{Maps, Used};
 
 use crate::terminal::base64;
 
 const INDEX: &str = include_str!("index.html");
 const TOKENS: &str = include_str!("tokens.css");
-const STYLE: &str = include_str!("page.css");
+const STYLE: &str = concat!(include_str!("page.css"), include_str!("maps.css"));
 const SCRIPT: &str = include_str!("page.js");
 
 /// What a page shows, from top to bottom.
@@ -26,6 +28,8 @@ pub struct PageModel {
     pub marks: Option<MarksTable>,
     /// What was asked and what came back.
     pub questions: Vec<Question>,
+    /// What a method imagined, where that is shown.
+    pub maps: Option<Maps>,
     /// How to go on.
     pub next: Vec<Step>,
     /// Protocol, model, machine: what the figures rest on.
@@ -125,6 +129,7 @@ impl PageModel {
         for (there, id, name) in [
             (self.marks.is_some(), "marks", "Marks"),
             (!self.questions.is_empty(), "questions", "Questions"),
+            (self.maps.is_some(), "maps", "What was imagined"),
             (!self.next.is_empty(), "next", "How to go on"),
         ] {
             if there {
@@ -143,6 +148,7 @@ impl PageModel {
             ("nav", &nav),
             ("marks", &self.marks.as_ref().map(html::marks).unwrap_or_default()),
             ("questions", &html::questions(&self.questions)),
+            ("maps", &self.maps.as_ref().map(maps::section).unwrap_or_default()),
             ("next", &html::next(&self.next)),
             ("notes", &format!("<ul>{notes}</ul>")),
         ])

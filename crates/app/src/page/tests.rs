@@ -56,6 +56,11 @@ fn model() -> PageModel {
             question(2, "as a birthday party", "implied", 3),
             question(3, "at night, with a bonfire", "implied", 9),
         ],
+        maps: Some(Maps {
+            facts: vec![("confidence".to_owned(), "0.52 <of> 1".to_owned())],
+            frames: picture(7),
+            used: vec![Used { name: "picture prototype 3".to_owned(), weight: 0.25, map: picture(8) }],
+        }),
         next: vec![Step { what: "Put your own files in".to_owned(), command: "likebut add ~/Pictures".to_owned() }],
         notes: vec!["The reference is left out of the ranking.".to_owned()],
     }

@@ -120,3 +120,48 @@ fn the_doctor_looks_at_everything() {
     let names: Vec<_> = json["findings"].as_array().expect("findings").iter().map(|f| f["name"].clone()).collect();
     assert_eq!(names, ["likebut", "processor", "memory", "ffmpeg", "model", "models", "library"]);
 }
+
+#[test]
+fn a_question_is_explained() {
+    let home = with_world();
+    let run = home.run(&[
+        "explain",
+        "#1",
+        "as a <birthday> party",
+        "-n",
+        "3",
+        "--json",
+        "--page",
+        "why.html",
+        "--png",
+        "why",
+    ]);
+    let json = run.works().json();
+    assert!(json["confidence"].as_f64().is_some_and(|c| c > 0.0 && c < 1.0), "{json}");
+    let (side, frames) = (json["patches_along_side"].as_u64().unwrap(), json["frames"].as_u64().unwrap());
+    let mut maps = 0;
+    for library in ["picture", "words"] {
+        let used = json["prototypes"][library].as_array().expect("prototypes");
+        let sum = |of: &dyn Fn(&serde_json::Value) -> f64| used.iter().map(of).sum::<f64>();
+        assert!((sum(&|u| u["weight"].as_f64().unwrap()) - 1.0).abs() < 1e-4, "{json}");
+        assert!(used.iter().all(|u| u["map"].as_array().unwrap().len() as u64 == side * side * frames));
+        maps += used.len();
+    }
+    // With imagery it is the question that find asks.
+    let found = home.run(&["find", "#1", "as a <birthday> party", "-n", "3", "--json"]).works().json();
+    assert_eq!(json["with"], found["hits"]);
+    assert_eq!(json["without"].as_array().unwrap().len(), 3);
+    let pictures = std::fs::read_dir(home.path("why")).expect("a folder").count();
+    assert_eq!(pictures, maps + 1);
+    let page = std::fs::read_to_string(home.path("why.html")).expect("a page");
+    assert!(page.contains("as a &lt;birthday&gt; party") && !page.contains("<birthday>"));
+    assert_eq!(page.matches("<li class=\"hit\">").count(), 6);
+    assert_eq!(
+        page.matches(" prototype ").count() / 2,
+        maps,
+        "each map is named in its caption and for those who do not see it"
+    );
+    home.run(&["explain", "#1", "in winter"]).works();
+    home.run(&["explain", "#1", ""]).fails(2, "words");
+    home.run(&["explain", "#9999", "in winter"]).fails(2, "no item");
+}

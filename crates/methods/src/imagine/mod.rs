@@ -30,6 +30,7 @@
 
 mod compose;
 mod config;
+mod explain;
 mod loss;
 mod modulation;
 mod prototypes;
@@ -40,6 +41,7 @@ pub use config::{
     Axis, Begin, Composition, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Pool, Schema,
     SchemaTarget, Selection, Space, Target, WordsFeature,
 };
+pub use explain::{Explanation, Library, Used, explain};
 pub use loss::{Features, Losses, loss};
 pub use prototypes::Prototypes;
 pub use variants::{VARIANTS, Variant, variant};
@@ -144,15 +146,21 @@ impl Imagine {
     /// m = w_r m_r + w_m m_m (Eq. 6).
     fn fuse(&self, picture: Tensor<2>, words: Tensor<2>, c: &Config) -> Tensor<2> {
         let b = picture.dims()[0];
-        let shares = match (c.fusion, &self.gate) {
+        let shares = self.shares(&picture, &words, c);
+        picture * shares.clone().slice([0..b, 0..1]) + words * shares.slice([0..b, 1..2])
+    }
+
+    /// (w_r, w_m): how much of each imagery is taken, (B, 2).
+    fn shares(&self, picture: &Tensor<2>, words: &Tensor<2>, c: &Config) -> Tensor<2> {
+        let b = picture.dims()[0];
+        match (c.fusion, &self.gate) {
             (Fusion::Gate, Some(gate)) => {
                 activation::softmax(gate.forward(Tensor::cat(vec![picture.clone(), words.clone()], 1)), 1)
             }
             (Fusion::Free, _) => self.fusion.val().reshape([1, 2]).expand([b, 2]),
             (Fusion::Fixed, _) => Tensor::full([b, 2], 0.5, &picture.device()),
             _ => activation::softmax(self.fusion.val(), 0).reshape([1, 2]).expand([b, 2]),
-        };
-        picture * shares.clone().slice([0..b, 0..1]) + words * shares.slice([0..b, 1..2])
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! gradients where they must arrive, a library that stays diverse, and ablations that do what they say.
 
 use super::*;
+use crate::Model;
 use burn::tensor::{Distribution, TensorData};
 use nets::blip2::{self, Blip2, Frames, Words, pool};
 use nets::weights::{Tensors, floats};
@@ -210,14 +211,14 @@ fn prototypes_travel_with_the_model() {
     device.seed(9);
     let sizes = blip2::Config { vocab: 8, ..blip2::Config::tiny() };
     let vocab = nets::words::vocab_from_texts(["red"].into_iter(), 8);
-    let mut model = crate::Model::new("tiny", "for tests", sizes.clone(), Some(small()), vocab, &device).unwrap();
+    let mut model = Model::new("tiny", "for tests", sizes.clone(), Some(small()), vocab, &device).unwrap();
     let head = model.imagine.take().unwrap();
     let marked = head.picture_library.begin(random([6, sizes.embed], &device));
     model.imagine = Some(Imagine { picture_library: marked.clone(), ..head });
     model.gallery = Some(crate::Gallery::of(&Blip2::new(&sizes, &device)));
     let dir = tempfile::tempdir().unwrap();
     model.save(dir.path(), false).unwrap();
-    let opened = crate::Model::open(dir.path(), &device).unwrap();
+    let opened = Model::open(dir.path(), &device).unwrap();
     let theirs = opened.imagine.unwrap().picture_library;
     assert_eq!(floats(theirs.vectors.val()), floats(marked.vectors.val()));
     let theirs = Tensors::of(&opened.gallery.unwrap());
@@ -304,4 +305,54 @@ fn a_manifest_from_before_these_settings_means_the_defaults() {
     ] {
         assert!(wrong.check().unwrap_err().contains(reason));
     }
+}
+
+#[test]
+fn an_explanation_is_of_the_question_that_is_asked() {
+    use crate::{Asked, Method, Seen};
+    let device = nets::cpu();
+    let pieces = nets::words::vocab_from_texts(["make the ball red", "at night"].into_iter(), 200);
+    let model = Model::new("t", "t", blip2::Config::tiny(), Some(small()), pieces, &device).unwrap();
+    let size = model.manifest.view.size;
+    let frame = |shade: u8| media::Frame::filled(size, size, [shade, 90, 255 - shade]);
+    let seen = Seen { frames: vec![frame(10), frame(200)] };
+    let made = explain(&model, &seen, "make the ball red").unwrap();
+    let composer = Composer::new(std::sync::Arc::new(model)).unwrap();
+    let asked = composer.compose(&[Asked::new(&seen, "make the ball red")]).unwrap();
+    assert!(gap(&made.with, &asked[0].terms[0].query.values) < 1e-6, "what is explained is what is asked");
+    // A new head leaves the concrete feature as it is, and nothing may be said to have changed.
+    assert!((made.kept - 1.0).abs() < 1e-5 && made.scaled == 0.0 && made.shifted == 0.0);
+    assert!(made.confidence > 0.0 && made.confidence < 1.0 && made.shares == [0.5, 0.5]);
+    assert_eq!((made.frames, made.used.len()), (2, 2 * 3));
+    for library in [Library::Pictures, Library::Words] {
+        let of: Vec<&Used> = made.used.iter().filter(|u| u.library == library).collect();
+        assert!((of.iter().map(|u| u.weight).sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!(of.is_sorted_by(|a, b| a.weight >= b.weight) && of.iter().all(|u| u.index < 6));
+        for u in of {
+            assert_eq!(u.map.len(), 2 * made.side * made.side);
+            assert!((u.map.iter().sum::<f32>() - 1.0).abs() < 1e-4 && u.map.iter().all(|v| *v >= 0.0));
+        }
+    }
+}
+
+#[test]
+fn an_explanation_shows_what_the_modulation_adds() {
+    let device = nets::cpu();
+    let c = Config { silent_start: false, ..small() };
+    let pieces = nets::words::vocab_from_texts(["make the ball red"].into_iter(), 200);
+    let of = |c: &Config| {
+        let mut model = Model::new("t", "t", blip2::Config::tiny(), None, pieces.clone(), &device).unwrap();
+        device.seed(5);
+        model.imagine = Some(Imagine::new(c, model.manifest.backbone.embed(), &device));
+        model.manifest.imagine = Some(c.clone());
+        let size = model.manifest.view.size;
+        let seen = crate::Seen { frames: vec![media::Frame::filled(size, size, [9, 90, 200])] };
+        explain(&model, &seen, "make the ball red").unwrap()
+    };
+    let both = of(&c);
+    assert!(both.scaled > 0.0 && both.shifted > 0.0 && both.kept < 1.0);
+    let shift = of(&Config { composition: Composition::Shift, ..c.clone() });
+    assert!(shift.scaled == 0.0 && shift.shifted > 0.0);
+    let none = of(&Config { composition: Composition::Concrete, space: Space::Features, ..c });
+    assert!(none.used.is_empty() && (none.kept - 1.0).abs() < 1e-5, "without prototypes there is nothing to show");
 }

@@ -122,6 +122,21 @@ impl QFormer {
         self.run(Some(self.queries(b)), Some(words), Some(sight))
     }
 
+    /// Where each query looks: its attention over the vision tokens in the last layer that looks, the
+    /// mean over heads, (B, Q, F·(P+1)); rows sum to 1. With words, after it heard them.
+    pub fn gaze(&self, sight: &Sight, words: Option<&Words>) -> Tensor<3> {
+        let [b, t, _] = sight.tokens.dims();
+        let (x, q, valid) = self.start(Some(self.queries(b)), words);
+        let Some((last, cross)) = self.layers.iter().enumerate().rev().find_map(|(i, l)| Some((i, l.cross.as_ref()?)))
+        else {
+            return Tensor::zeros([b, q, t], &x.device());
+        };
+        let x = self.layers[..last].iter().fold(x, |x, layer| layer.forward(x, q, valid.clone(), Some(sight)));
+        let x = self.layers[last].own.forward(x.clone(), x, valid);
+        let d = x.dims()[2];
+        cross.shares(x.slice([0..b, 0..q, 0..d]), sight)
+    }
+
     fn queries(&self, batch: usize) -> Tensor<3> {
         let [_, q, d] = self.query_tokens.dims();
         self.query_tokens.val().expand([batch, q, d])
@@ -201,6 +216,12 @@ impl Attention {
         let (k, v) = (self.key.forward(seen.clone()), self.value.forward(seen));
         let out = self.output.forward(layers::attention(q, k, v, self.heads, valid));
         self.norm.forward(out + x)
+    }
+
+    /// How much each place of x looks at each token, the mean over heads: (B, Q, T).
+    fn shares(&self, x: Tensor<3>, sight: &Sight) -> Tensor<3> {
+        let (q, k) = (self.query.forward(x), self.key.forward(sight.tokens.clone()));
+        layers::attention_shares(q, k, self.heads, &sight.lens)
     }
 }
 

@@ -130,6 +130,14 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: 
     plain::attention(q, k, v, heads, valid.as_deref().map_or(Mask::None, |v| Mask::First(v)))
 }
 
+/// What attention is made of: how much each query looks at each key, the mean over heads.
+/// q (B, Q, D), k (B, K, D) → (B, Q, K), rows sum to 1; of item `b` only the first `valid[b]` keys are seen.
+/// For looking at a network, not for running one: nothing here is fused.
+pub fn attention_shares(q: Tensor<3>, k: Tensor<3>, heads: usize, valid: &[usize]) -> Tensor<3> {
+    let ([b, n, _], t) = (q.dims(), k.dims()[1]);
+    plain::shares(q, k, heads, Mask::First(valid)).mean_dim(1).reshape([b, n, t])
+}
+
 /// Attention of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
 pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
     among(qkv, heads, false)

@@ -36,6 +36,14 @@ pub fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
 }
 
 pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: Mask<'_>) -> Tensor<3> {
+    let [b, nq, d] = q.dims();
+    let nk = k.dims()[1];
+    let values = v.reshape([b, nk, heads, d / heads]).swap_dims(1, 2);
+    shares(q, k, heads, mask).matmul(values).swap_dims(1, 2).reshape([b, nq, d])
+}
+
+/// How much each query looks at each key, head by head: (B, H, Q, K).
+pub fn shares(q: Tensor<3>, k: Tensor<3>, heads: usize, mask: Mask<'_>) -> Tensor<4> {
     let device = q.device();
     let [b, nq, d] = q.dims();
     let nk = k.dims()[1];
@@ -55,5 +63,5 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: M
             scores = scores + tensor(hidden).reshape([1, 1, nq, nk]);
         }
     }
-    activation::softmax(scores, 3).matmul(split(v, nk)).swap_dims(1, 2).reshape([b, nq, d])
+    activation::softmax(scores, 3)
 }

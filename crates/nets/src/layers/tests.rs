@@ -129,3 +129,19 @@ fn self_attention_is_burns() {
         twins("self-attention", inputs, |x, _, _| fused(x), |x, _, _| cut(x));
     }
 }
+
+#[test]
+fn shares_of_attention_make_attention() {
+    let (asking, keys, values) = (random([2, 3, 8]), random([2, 5, 8]), random([2, 5, 8]));
+    let shares = |heads| attention_shares(asking.clone(), keys.clone(), heads, &[5, 2]);
+    close(
+        "one head",
+        shares(1).matmul(values.clone()),
+        attention(asking.clone(), keys.clone(), values, 1, Some(Arc::new(vec![5, 2]))),
+    );
+    let of = crate::weights::floats(shares(2));
+    for (i, row) in of.chunks_exact(5).enumerate() {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+        assert!(i < 3 || row[2..].iter().all(|s| *s == 0.0), "padding is not seen: {row:?}");
+    }
+}

@@ -41,6 +41,13 @@ pub struct Times {
     pub batch: usize,
 }
 
+impl Cost {
+    /// Bytes of all that a query needs in memory, in f32: without the head, and with it and its libraries.
+    pub fn bytes(&self) -> [usize; 2] {
+        [self.backbone, self.backbone + self.added + self.libraries].map(|n| 4 * n)
+    }
+}
+
 /// Counts, and measures if asked to.
 pub fn cost(measure: bool) -> Cost {
     let backbone = blip2::Config { itm: false, text_head: true, ..blip2::Config::coco_364() };

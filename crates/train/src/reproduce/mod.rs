@@ -28,8 +28,9 @@ use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
 use nets::layers::Precision;
+use nets::weights::Tensors;
 use scenes::World;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Instant;
 
@@ -111,7 +112,16 @@ pub struct Outcome {
     pub last: Vec<(String, f32)>,
     /// The best right answer's rank of every question, in the exam's order.
     pub ranks: Vec<usize>,
+    /// The first few answers to every question, as places in the gallery; of the variants that
+    /// Figure 7 compares, and absent in runs from before it was drawn.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub best: Vec<Vec<usize>>,
 }
+
+/// The variants whose answers are shown side by side (Figure 7).
+pub const COMPARED: [&str; 2] = ["full", "without-sic"];
+/// Answers that are kept of each question.
+const KEPT: usize = 5;
 
 /// Everything that was run, with the questions that were asked.
 pub struct Runs {
@@ -123,14 +133,16 @@ pub struct Runs {
     pub weights: Digest,
     /// The exam's questions, in its order.
     pub questions: Vec<Triplet>,
-    /// How many items the gallery has.
-    pub gallery: usize,
+    /// Names of the gallery's items.
+    pub gallery: Vec<String>,
     /// The questions' and answers' digest.
     pub asked: Digest,
     /// Every run, variant by variant.
     pub outcomes: Vec<Outcome>,
     /// Variants that were left out, with the reason.
     pub left_out: Vec<(&'static str, String)>,
+    /// The full method as its first seed left it, if that run was made here (Figure 8).
+    pub full: Option<PathBuf>,
 }
 
 /// The parts that all runs share.
@@ -183,6 +195,7 @@ pub fn imagine(
             Err(why) => left_out.push((variant.name, why)),
         }
     }
+    let full = dir.join("full");
     let mut outcomes = Vec::new();
     for (i, (variant, seed)) in todo.iter().enumerate() {
         let path = runs.join(format!("{}-{seed}.json", variant.name));
@@ -196,13 +209,19 @@ pub fn imagine(
                     report("run", i, todo.len(), format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line))
                 };
                 let place = runs.join(format!("{}-{seed}", variant.name));
+                let shown = variant.name == "full" && course.seeds.first() == Some(seed);
+                let keep = shown.then_some(full.as_path());
                 let Some((secs, last, queries, gallery)) =
-                    run(&place, model, course, c, *seed, &world, fixed.as_ref(), &key, tell, stop)?
+                    run(&place, model, course, c, *seed, &world, fixed.as_ref(), &key, keep, tell, stop)?
                 else {
                     return Ok(None);
                 };
                 let ranks = ranks(&world, &queries, &gallery)?;
-                let outcome = Outcome { key, variant: variant.name.into(), seed: *seed, secs, last, ranks };
+                let best = match COMPARED.contains(&variant.name) {
+                    true => best(&world, &queries, &gallery),
+                    false => Vec::new(),
+                };
+                let outcome = Outcome { key, variant: variant.name.into(), seed: *seed, secs, last, ranks, best };
                 let text = serde_json::to_string(&outcome).unwrap_or_default();
                 let tmp = path.with_extension("tmp");
                 std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
@@ -218,11 +237,12 @@ pub fn imagine(
         course: course.clone(),
         model: model.manifest.name.clone(),
         weights: model.manifest.weights,
-        gallery: world.benchmark.gallery.len(),
         asked: world.benchmark.digest(),
+        gallery: world.benchmark.gallery.into_iter().map(|g| g.name).collect(),
         questions: world.benchmark.queries,
         outcomes,
         left_out,
+        full: full.join("manifest.json").exists().then_some(full),
     }))
 }
 
@@ -292,6 +312,7 @@ fn run(
     world: &Prepared,
     fixed: Option<&(Fixed, Fixed)>,
     key: &Digest,
+    keep: Option<&Path>,
     tell: &mut dyn FnMut(Progress),
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(f64, Vec<(String, f32)>, Rows, Rows)>, TrainError> {
@@ -326,6 +347,9 @@ fn run(
         let net = task.begin(Imagine::new(&c, embed, &device));
         let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
         let secs = began.elapsed().as_secs_f64();
+        if let (Some(keep), Ended::Done) = (keep, ended) {
+            kept(keep, model, None, &net, &c)?;
+        }
         let queries = test.queries(&net, &c, &world.test_ask, &device);
         let marks = named(task.validate(&net));
         return Ok((ended == Ended::Done).then(|| (secs, marks, queries, test.gallery(&device))));
@@ -353,12 +377,15 @@ fn run(
         head: Head::Imagine(c.clone()),
     };
     let config = model.manifest.backbone.blip2()?;
-    let own = nets::weights::Tensors::of(backbone).fill(Blip2::new(config, &device), &device)?;
+    let own = Tensors::of(backbone).fill(Blip2::new(config, &device), &device)?;
     let net = Net::begin(&task, own, Some(Imagine::new(&c, embed, &device)));
     let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
     let secs = began.elapsed().as_secs_f64();
     if ended != Ended::Done {
         return Ok(None);
+    }
+    if let (Some(keep), Some(head)) = (keep, &net.imagine) {
+        kept(keep, model, Some(&net.backbone), head, &c)?;
     }
     let gallery = task.gallery(&net, &world.test_tokens, task.frozen.as_ref().map(|f| &f.1));
     let (queries, heard) = task.queries(&net, &world.test_tokens, &world.test_ask);
@@ -367,6 +394,38 @@ fn run(
         _ => Vec::new(),
     };
     Ok(Some((secs, marks, queries, gallery)))
+}
+
+/// Writes a trained head, and the backbone if that learnt too, as a model folder.
+fn kept(dir: &Path, model: &Model, learnt: Option<&Blip2>, head: &Imagine, c: &Config) -> Result<(), TrainError> {
+    let cpu = nets::cpu();
+    model.save(dir, true)?;
+    let mut own = Model::open(dir, &cpu)?;
+    if let Some(learnt) = learnt {
+        own.backbone = own.backbone.filled(&Tensors::of(learnt), &cpu)?;
+    }
+    own.imagine = Some(Tensors::of(head).fill(Imagine::new(c, own.manifest.backbone.embed(), &cpu), &cpu)?);
+    own.manifest.imagine = Some(c.clone());
+    own.save(dir, true)?;
+    Ok(())
+}
+
+/// The first few answers to every question, its reference left out.
+fn best(world: &Prepared, queries: &Rows, gallery: &Rows) -> Vec<Vec<usize>> {
+    let e = gallery.dim().max(1);
+    let of = |asked: &Asked, query: &[f32]| {
+        let mut scored: Vec<(f32, usize)> = gallery
+            .values()
+            .chunks_exact(e)
+            .map(|g| g.iter().zip(query).map(|(a, b)| a * b).sum())
+            .enumerate()
+            .map(|(i, s)| (s, i))
+            .filter(|(_, i)| *i != asked.reference)
+            .collect();
+        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+        scored.into_iter().take(KEPT).map(|(_, i)| i).collect()
+    };
+    world.test_ask.iter().zip(queries.values().chunks_exact(e)).map(|(a, q)| of(a, q)).collect()
 }
 
 /// Every question's rank, by the exam's own rules.

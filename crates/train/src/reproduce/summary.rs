@@ -216,13 +216,14 @@ mod tests {
             secs: 1.0,
             last: vec![("likeness".into(), 0.5)],
             ranks,
+            best: Vec::new(),
         };
         let runs = Runs {
             course: super::super::Course::quick(),
             model: "m".into(),
             weights: Digest::of(b""),
             questions: (0..4).map(question).collect(),
-            gallery: 100,
+            gallery: Vec::new(),
             asked: Digest::of(b""),
             outcomes: vec![
                 outcome("full", 1, vec![1, 1, 1, 60]),
@@ -231,6 +232,7 @@ mod tests {
                 outcome("without-sic", 2, vec![1, 60, 7, 60]),
             ],
             left_out: Vec::new(),
+            full: None,
         };
         let s = summary(&runs);
         let full = &s.find("full").unwrap().groups;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use train::reproduce::{Group, Line, Spread};
+use train::reproduce::{Cost, Group, Line, Spread};
 
 use super::{EXHIBITS, Findings, how, said, verdict};
 
@@ -15,7 +15,7 @@ pub fn report(f: &Findings) -> String {
     let _ = writeln!(out, "\n## What came out\n");
     list(&mut out, &said(f));
     let _ = writeln!(out, "\n## Table 3: what the head costs\n");
-    table_3(f, &mut out);
+    table_3(&f.cost, &mut out);
     for (key, title) in EXHIBITS {
         let lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.exhibit == *key || l.exhibit == "full").collect();
         if lines.len() < 2 {
@@ -54,7 +54,7 @@ pub fn report(f: &Findings) -> String {
         );
         out.push_str("| reference | words | right answer | its rank without SIC |\n|---|---|---|--:|\n");
         for c in &f.cases {
-            let _ = writeln!(out, "| {} | {} | {} | {} |", c.reference, c.words, c.target, c.rank_without);
+            let _ = writeln!(out, "| {} | {} | {} | {} |", c.reference.name, c.words, c.target, c.rank_without);
         }
     }
     if !f.runs.left_out.is_empty() {
@@ -80,14 +80,20 @@ pub fn spread(s: Spread) -> String {
 }
 
 /// Rows of Table 3: what, ours, the paper's.
-pub fn costs(f: &Findings) -> Vec<[String; 3]> {
-    let c = &f.cost;
+pub fn costs(c: &Cost) -> Vec<[String; 3]> {
+    let gigabytes = |n: usize| format!("{:.3} GB", n as f64 / 1e9);
     let million = |n: usize| format!("{:.2} M", n as f64 / 1e6);
     let mut rows = vec![
         ["parameters, CoVR-2's backbone".into(), million(c.backbone), "1173.19 M".into()],
         ["parameters, with the head (`paper_sized`)".into(), million(c.backbone + c.added), "1174.14 M".into()],
         ["parameters added".into(), c.added.to_string(), "0.95 M".into()],
         ["numbers of the two libraries, not trained".into(), c.libraries.to_string(), "–".into()],
+        ["weights in memory, CoVR-2, f32".into(), gigabytes(c.bytes()[0]), "18.541 GB (training, all in all)".into()],
+        [
+            "weights in memory, with the head and its libraries, f32".into(),
+            gigabytes(c.bytes()[1]),
+            "20.173 GB (training, all in all)".into(),
+        ],
     ];
     if let Some(t) = &c.times {
         let covr2 = t.vit + t.composed;
@@ -114,15 +120,24 @@ pub fn costs(f: &Findings) -> Vec<[String; 3]> {
     rows
 }
 
-fn table_3(f: &Findings, out: &mut String) {
+fn table_3(c: &Cost, out: &mut String) {
     out.push_str("| | here | paper (V100) |\n|---|--:|--:|\n");
-    for [what, ours, theirs] in costs(f) {
+    for [what, ours, theirs] in costs(c) {
         let _ = writeln!(out, "| {what} | {ours} | {theirs} |");
     }
-    if f.cost.times.is_some() {
+    if c.times.is_some() {
         out.push_str(
             "\nTimes are of this machine with random weights at the real size; the vision transformer's is that of one of its \
              alike blocks times their number.\n",
         );
     }
+}
+
+/// Table 3 as a document of its own.
+pub fn cost_report(c: &Cost, command: &str, machine: &str) -> String {
+    let mut out = String::from("# What IMAGINE's head costs at the real model's size\n\n");
+    let _ = writeln!(out, "Written by the command below; nothing in it is typed by hand.\n");
+    let _ = writeln!(out, "```console\n$ {command}\n```\n\nMachine: {machine}.\n");
+    table_3(c, &mut out);
+    out
 }

@@ -1,5 +1,6 @@
 //! `likebut reproduce imagine`: a paper's tables and figures again.
 
+mod cases;
 mod markdown;
 mod page;
 mod plot;
@@ -7,7 +8,7 @@ mod plot;
 use std::path::Path;
 
 use benchmarks::Estimate;
-use domain::Change;
+use cases::{Case, cases};
 use serde_json::json;
 use train::reproduce::{Cost, Course, Runs, Summary, cost, imagine, summary};
 use train::{Recipe, Run, Stage, run::Ended};
@@ -37,20 +38,11 @@ pub struct Findings {
     pub cases: Vec<Case>,
 }
 
-/// One such question.
-pub struct Case {
-    /// What the reference shows, by its name.
-    pub reference: String,
-    /// The words.
-    pub words: String,
-    /// The right answer's name.
-    pub target: String,
-    /// Its rank without prototypes, the middle one over seeds.
-    pub rank_without: usize,
-}
-
 /// Runs what was asked for.
 pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
+    if typed.table3 {
+        return table_3(typed, context);
+    }
     let mut course = if typed.quick { Course::quick() } else { Course::full() };
     if let Some(n) = typed.seeds {
         course.seeds = (1..=u64::from(n)).collect();
@@ -120,7 +112,7 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
     };
     context.say("measuring what the head costs at the real model's size");
     let cost = cost(!typed.no_times);
-    let findings = Findings { summary: summary(&runs), cases: cases(&runs), cost, command: command(typed), runs };
+    let findings = Findings { summary: summary(&runs), cases: cases(&runs)?, cost, command: command(typed), runs };
     let value = json(&findings);
     let files = [
         ("imagine.json", format!("{value:#}\n")),
@@ -135,6 +127,24 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
     context.say(format!("the report lies in {}", shown(&report)));
     Ok(Exit::Ok)
 }
+
+/// Table 3 alone, without any training.
+fn table_3(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
+    std::fs::create_dir_all(&typed.out)
+        .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
+    context.say("measuring what the head costs at the real model's size");
+    let cost = cost(!typed.no_times);
+    let machine = crate::commands::eval::machine();
+    let value = json!({"likebut": crate::JSON_VERSION, "command": TABLE_3, "cost": cost, "machine": machine});
+    let report = typed.out.join("imagine-cost.md");
+    write(&typed.out.join("imagine-cost.json"), &format!("{value:#}\n"))?;
+    write(&report, &markdown::cost_report(&cost, TABLE_3, &machine))?;
+    print_json(json!({"report": report, "cost": cost}))?;
+    Ok(Exit::Ok)
+}
+
+/// What is typed for Table 3.
+const TABLE_3: &str = "likebut reproduce imagine --table3";
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|e| Failure::from(e).about(format!("cannot write {}", shown(path))))
@@ -167,41 +177,13 @@ fn json(f: &Findings) -> serde_json::Value {
         "model": f.runs.model,
         "weights": f.runs.weights,
         "questions": f.runs.questions.len(),
-        "gallery": f.runs.gallery,
+        "gallery": f.runs.gallery.len(),
         "asked": f.runs.asked,
         "cost": f.cost,
         "variants": f.summary.lines,
         "left_out": f.runs.left_out,
         "machine": crate::commands::eval::machine(),
     })
-}
-
-/// Questions of the implied kind that the full method gets right with every seed and the one without
-/// prototypes with none, the plainest first.
-fn cases(runs: &Runs) -> Vec<Case> {
-    let of = |name: &str, i: usize| -> Vec<usize> {
-        runs.outcomes.iter().filter(|o| o.variant == name).map(|o| o.ranks[i]).collect()
-    };
-    let mut out: Vec<Case> = runs
-        .questions
-        .iter()
-        .enumerate()
-        .filter(|(_, q)| q.change == Some(Change::Implied))
-        .filter_map(|(i, q)| {
-            let (full, mut without) = (of("full", i), of("without-sic", i));
-            without.sort_unstable();
-            let clear = !full.is_empty() && full.iter().all(|r| *r == 1) && without.first().is_some_and(|r| *r > 1);
-            clear.then(|| Case {
-                reference: q.reference.clone(),
-                words: q.text.clone(),
-                target: q.targets.first().cloned().unwrap_or_default(),
-                rank_without: without[without.len() / 2],
-            })
-        })
-        .collect();
-    out.sort_by(|a, b| b.rank_without.cmp(&a.rank_without).then_with(|| a.reference.cmp(&b.reference)));
-    out.truncate(8);
-    out
 }
 
 /// The exhibits in the report's order: its key, its title, and what is plotted along it.
@@ -266,8 +248,9 @@ pub fn how(f: &Findings) -> Vec<String> {
     let c = &f.runs.course;
     let what = match c.training.learns {
         train::compose::Learns::Head => {
-            "adapter mode: the backbone is frozen, its composed feature has been trained before, and only SIC, fusion and modulation learn. \
-             Variants that act through the Q-Former show little here; the paper trains it"
+            "adapter mode: the backbone is frozen, its composed feature has been trained before (with the full method, where the model \
+             inside the program was begun from), and only SIC, fusion and modulation learn. What a variant does to the Q-Former \
+             cannot show here, so a small or missing difference says nothing about the paper, which trains it"
         }
         train::compose::Learns::QFormer => {
             "the Q-Former, its queries and projections and the head learn, as in the paper; the vision transformer is frozen"
@@ -289,7 +272,7 @@ pub fn how(f: &Findings) -> Vec<String> {
             f.runs.model,
             f.runs.weights.short(),
             f.runs.questions.len(),
-            f.runs.gallery,
+            f.runs.gallery.len(),
             f.runs.asked.short(),
         ),
         "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use train::reproduce::Line;
 
+use crate::page::maps;
+
 use super::markdown::{costs, spread};
 use super::plot::{Bar, bars, curve};
 use super::{EXHIBITS, Findings, how, said, verdict};
@@ -18,6 +20,9 @@ td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
 svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);font-size:11px}
 .ours{fill:var(--accent)}.theirs{fill:var(--ink-soft)}.spread{stroke:var(--ink);fill:none;stroke-width:1.2}
+.case{margin:1.5rem 0;padding:1rem;border:1px solid var(--line);background:var(--surface)}.case h3{margin:0;font-family:var(--serif)}
+.answers{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}.answers span{flex:0 0 6rem;color:var(--ink-soft);font-size:.875rem}
+.answers img{width:8rem;border:3px solid transparent}.answers .right{border-color:var(--good)}
 .line{stroke:var(--line);fill:none}.curve{stroke:var(--accent);fill:none;stroke-width:1.5}code{font-family:var(--mono)}
 ";
 
@@ -32,17 +37,18 @@ pub fn report(f: &Findings) -> String {
     let mut out = format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">\
-         <title>IMAGINE on scenes</title><style>{TOKENS}{STYLE}</style></head><body>\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
+         <title>IMAGINE on scenes</title><style>{TOKENS}{STYLE}{}</style></head><body>\
          <h1>IMAGINE on scenes: the paper's tables and figures again</h1>\
          <p>Made by <code>{}</code>; every number is computed from the runs.</p>",
+        maps::STYLE,
         escape(&f.command)
     );
     list(&mut out, &how(f));
     out.push_str("<h2>What came out</h2>");
     list(&mut out, &said(f));
     out.push_str("<h2>Table 3: what the head costs</h2><div class=\"wide\"><table><tr><th></th><th>here</th><th>paper (V100)</th></tr>");
-    for [what, ours, theirs] in costs(f) {
+    for [what, ours, theirs] in costs(&f.cost) {
         let _ = write!(
             out,
             "<tr><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td></tr>",
@@ -70,29 +76,54 @@ pub fn report(f: &Findings) -> String {
         }
         table(&mut out, &lines);
     }
-    if !f.cases.is_empty() {
-        out.push_str(
-            "<h2>Figure 7: cases that SIC decides</h2><p>Implied questions that the full method answers with every seed and the one \
-             without SIC with none.</p><div class=\"wide\"><table><tr><th>reference</th><th>words</th><th>right answer</th><th>its rank without SIC</th></tr>",
-        );
-        for c in &f.cases {
-            let _ = write!(
-                out,
-                "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"n\">{}</td></tr>",
-                escape(&c.reference),
-                escape(&c.words),
-                escape(&c.target),
-                c.rank_without
-            );
-        }
-        out.push_str("</table></div>");
-    }
+    figure_7(&mut out, f);
     if !f.runs.left_out.is_empty() {
         out.push_str("<h2>Left out</h2>");
         let all: Vec<String> = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}.")).collect();
         list(&mut out, &all);
     }
     out + "</body></html>\n"
+}
+
+/// Cases side by side, with what each of the two answered; and below each what was imagined (Figure 8).
+fn figure_7(out: &mut String, f: &Findings) {
+    if f.cases.is_empty() {
+        return;
+    }
+    out.push_str(
+        "<h2>Figures 7 and 8: cases that SIC decides, and where its prototypes look</h2><p>Implied questions that the full method \
+         answers with every seed and the one without SIC with none; both were trained alike. Pictures are of the first seed, the \
+         right answer has a frame.</p>",
+    );
+    for c in &f.cases {
+        let _ = write!(
+            out,
+            "<article class=\"case\"><h3>{} <i>but</i> {}</h3><p>right: {}; without SIC it stands at {}</p>",
+            escape(&c.reference.name),
+            escape(crate::hits::after_but(&c.words)),
+            escape(&c.target),
+            c.rank_without
+        );
+        for (title, shown) in
+            [("reference", std::slice::from_ref(&c.reference)), ("full", &c.full), ("without SIC", &c.without)]
+        {
+            let _ = write!(out, "<div class=\"answers\"><span>{title}</span>");
+            for s in shown {
+                let class = if s.is_right { " class=\"right\"" } else { "" };
+                let _ = write!(
+                    out,
+                    "<img{class} src=\"data:image/jpeg;base64,{}\" alt=\"{}\">",
+                    crate::terminal::base64(&s.jpeg),
+                    escape(&s.name)
+                );
+            }
+            out.push_str("</div>");
+        }
+        if let Some(m) = &c.maps {
+            out.push_str(&maps::figure(m));
+        }
+        out.push_str("</article>");
+    }
 }
 
 const MOMENTA: &[(f64, &str)] = &[

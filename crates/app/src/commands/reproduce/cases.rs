@@ -1,0 +1,110 @@
+//! Figures 7 and 8: questions that SIC decides, what was answered with and without it, and where the
+//! prototypes looked.
+
+use std::collections::HashMap;
+
+use domain::Change;
+use methods::{Model, Seen, imagine};
+use scenes::{Named, World};
+use train::reproduce::{COMPARED, Runs};
+
+use crate::exit::Failure;
+use crate::heat;
+use crate::page::Maps;
+
+/// Cases that are shown.
+const SHOWN: usize = 8;
+/// Cases whose maps are shown.
+const MAPPED: usize = 3;
+
+/// A question that the full method answers and the one without prototypes does not.
+pub struct Case {
+    /// What is asked about.
+    pub reference: Shown,
+    /// The words.
+    pub words: String,
+    /// The right answer's name.
+    pub target: String,
+    /// Its rank without prototypes, the middle one over seeds.
+    pub rank_without: usize,
+    /// The full method's first answers.
+    pub full: Vec<Shown>,
+    /// Those of the method without prototypes.
+    pub without: Vec<Shown>,
+    /// What the full method imagined, of the first cases.
+    pub maps: Option<Maps>,
+}
+
+/// A scene as the page shows it.
+pub struct Shown {
+    /// Its name.
+    pub name: String,
+    /// Its middle, small.
+    pub jpeg: Vec<u8>,
+    /// Whether it is a right answer.
+    pub is_right: bool,
+}
+
+/// Questions of the implied kind that the full method gets right with every seed and the one without
+/// prototypes with none, the plainest first.
+pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
+    let of = |name: &str, i: usize| -> Vec<usize> {
+        runs.outcomes.iter().filter(|o| o.variant == name).map(|o| o.ranks[i]).collect()
+    };
+    let [with, less] = COMPARED;
+    let implied = runs.questions.iter().enumerate().filter(|(_, q)| q.change == Some(Change::Implied));
+    let mut chosen: Vec<(usize, usize)> = implied
+        .filter_map(|(i, _)| {
+            let (full, mut without) = (of(with, i), of(less, i));
+            without.sort_unstable();
+            let clear = !full.is_empty() && full.iter().all(|r| *r == 1) && without.first().is_some_and(|r| *r > 1);
+            clear.then(|| (without[without.len() / 2], i))
+        })
+        .collect();
+    chosen.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
+    chosen.truncate(SHOWN);
+    if chosen.is_empty() {
+        return Ok(Vec::new());
+    }
+
+    let set = scenes::build(&World { train: runs.course.train, val: 0, test: runs.course.test, ..World::shipped() });
+    let named: HashMap<&str, &Named> = set.items.iter().map(|i| (i.name.as_str(), i)).collect();
+    let model = runs.full.as_ref().map(|folder| Model::open(folder, &nets::cpu())).transpose()?;
+    let first = |name: &str, i: usize| -> &[usize] {
+        let of = runs.outcomes.iter().find(|o| o.variant == name);
+        of.and_then(|o| o.best.get(i)).map_or(&[], Vec::as_slice)
+    };
+    let mut out = Vec::new();
+    for (n, (rank_without, i)) in chosen.into_iter().enumerate() {
+        let q = &runs.questions[i];
+        let shown = |name: &str| Shown {
+            name: name.to_owned(),
+            jpeg: named.get(name).map(|item| picture(item)).unwrap_or_default(),
+            is_right: q.targets.iter().any(|t| t == name),
+        };
+        let answers = |variant: &str| first(variant, i).iter().map(|at| shown(&runs.gallery[*at])).collect();
+        let maps = match (&model, named.get(q.reference.as_str())) {
+            (Some(model), Some(item)) if n < MAPPED => {
+                let seen: Seen = train::see(&item.scene, &model.manifest.view, model.manifest.sampling);
+                let made = imagine::explain(model, &seen, &q.text).map_err(search::SearchError::from)?;
+                Some(heat::maps(&made, &seen))
+            }
+            _ => None,
+        };
+        out.push(Case {
+            reference: shown(&q.reference),
+            words: q.text.clone(),
+            target: q.targets.first().cloned().unwrap_or_default(),
+            rank_without,
+            full: answers(with),
+            without: answers(less),
+            maps,
+        });
+    }
+    Ok(out)
+}
+
+fn picture(item: &Named) -> Vec<u8> {
+    let middle = item.scene.frames() as f32 / item.scene.fps() / 2.0;
+    media::jpeg_bytes(&scenes::draw(&item.scene, middle, 192, 144), 80).unwrap_or_default()
+}
