@@ -73,17 +73,16 @@ pub fn row(frames: &[Frame]) -> Frame {
     out
 }
 
-/// The frames side by side, dark where a prototype's map is low and warm where it is high; brightness
-/// alone tells the two apart.
-pub fn map(e: &Explanation, seen: &Seen, used: &Used) -> Frame {
-    let most = used.map.iter().copied().fold(0.0, f32::max).max(1e-12);
-    let patches = e.side * e.side;
-    let lit: Vec<Frame> = seen
-        .frames
-        .iter()
-        .zip(used.map.chunks_exact(patches.max(1)))
-        .map(|(frame, map)| lit(frame, map, e.side, most))
-        .collect();
+/// The frames side by side, dark where a map is low and warm where it is high; brightness alone tells
+/// the two apart. The brightest twentieth of the patches is drawn alike, so that one of them cannot
+/// leave the rest in the dark.
+pub fn map(side: usize, seen: &Seen, values: &[f32]) -> Frame {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f32::total_cmp);
+    let high = sorted.get((0.95 * sorted.len().saturating_sub(1) as f32).round() as usize).copied().unwrap_or_default();
+    let patches = (side * side).max(1);
+    let lit = |(frame, map)| lit(frame, map, side, high.max(1e-12));
+    let lit: Vec<Frame> = seen.frames.iter().zip(values.chunks_exact(patches)).map(lit).collect();
     row(&lit)
 }
 
@@ -93,6 +92,7 @@ fn lit(frame: &Frame, map: &[f32], side: usize, most: f32) -> Frame {
     for y in 0..frame.height {
         for x in 0..frame.width {
             let h = between(map, side, x as f32 / frame.width as f32, y as f32 / frame.height as f32) / most;
+            let h = h.min(1.0);
             let at = ((y * frame.width + x) * 3) as usize;
             for (c, warm) in WARM.iter().enumerate() {
                 let old = f32::from(frame.rgb[at + c]);
@@ -156,12 +156,23 @@ mod tests {
         let seen = Seen { frames: vec![Frame::filled(100, 100, [100; 3]), Frame::filled(100, 100, [100; 3])] };
         // All attention on the lower right patch of the second frame.
         let e = explained(vec![0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0]);
-        let m = map(&e, &seen, &e.used[0]);
+        let m = map(e.side, &seen, &e.used[0].map);
         assert_eq!((m.width, m.height), (2 * 200 + GAP, 200));
         let at = |x: u32, y: u32| u32::from(m.rgb[((y * m.width + x) * 3) as usize]);
         assert_eq!((at(10, 10), at(190, 190), at(204 + 10, 10)), (22, 22, 22));
         assert!(at(204 + 190, 190) > 140 && at(204 + 100, 100) < at(204 + 190, 190));
         assert_eq!(name(&e.used[0]), "words prototype 5");
+    }
+
+    #[test]
+    fn a_prototype_shows_where_it_differs_from_the_others() {
+        let mut e = explained(vec![0.8, 0.2, 0.0, 0.0]);
+        e.used.push(Used { library: Library::Words, index: 1, weight: 0.0, map: vec![0.8, 0.0, 0.2, 0.0] });
+        let rows = rows(&e);
+        let names: Vec<&str> = rows.iter().map(|r| r.name.as_str()).collect();
+        assert_eq!(names, ["words prototypes together", "words prototype 5", "words prototype 2"]);
+        assert_eq!(rows[0].map, [0.8, 0.2, 0.0, 0.0]);
+        assert_eq!((&rows[1].map[..], &rows[2].map[..]), (&[0.0, 0.1, 0.0, 0.0][..], &[0.0, 0.0, 0.1, 0.0][..]));
     }
 
     #[test]

@@ -129,9 +129,9 @@ fn pictures(folder: &Path, e: &Explained) -> Result<usize, Failure> {
     std::fs::create_dir_all(folder)
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(folder))))?;
     let frames = ("frames.png".to_owned(), heat::row(&e.seen.frames));
-    let maps = e.made.used.iter().map(|u| {
-        let name = heat::name(u).replace(" prototype ", "-");
-        (format!("{name}.png"), heat::map(&e.made, &e.seen, u))
+    let maps = heat::rows(&e.made).into_iter().map(|r| {
+        let name = r.name.replace(" prototypes ", "-").replace(" prototype ", "-");
+        (format!("{name}.png"), heat::map(e.made.side, &e.seen, &r.map))
     });
     let mut count = 0;
     for (name, frame) in std::iter::once(frames).chain(maps) {

@@ -60,8 +60,9 @@ pub fn figure(m: &Maps) -> String {
     out.push_str("</ul>");
     if !m.used.is_empty() {
         out.push_str(
-            "<p class=\"about\">A map is bright where the network looked for a prototype: the attention of the queries that lie \
-             near it, each map scaled to its own brightest place. Prototypes of words are asked of the queries that heard the words.</p>",
+            "<p class=\"about\">The rows named together are bright where the network looked for all that was taken of a library; \
+             each other row is bright where it looked for that one more than for the mean of them. What words took is asked of \
+             the queries that heard the words.</p>",
         );
     }
     out

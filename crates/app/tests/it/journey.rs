@@ -152,7 +152,7 @@ fn a_question_is_explained() {
     assert_eq!(json["with"], found["hits"]);
     assert_eq!(json["without"].as_array().unwrap().len(), 3);
     let pictures = std::fs::read_dir(home.path("why")).expect("a folder").count();
-    assert_eq!(pictures, maps + 1);
+    assert_eq!(pictures, maps + 3, "the frames, and each library together");
     let page = std::fs::read_to_string(home.path("why.html")).expect("a page");
     assert!(page.contains("as a &lt;birthday&gt; party") && !page.contains("<birthday>"));
     assert_eq!(page.matches("<li class=\"hit\">").count(), 6);

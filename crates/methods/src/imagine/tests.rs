@@ -311,7 +311,7 @@ fn a_manifest_from_before_these_settings_means_the_defaults() {
 fn an_explanation_is_of_the_question_that_is_asked() {
     use crate::{Asked, Method, Seen};
     let device = nets::cpu();
-    let pieces = nets::words::vocab_from_texts(["make the ball red", "at night"].into_iter(), 200);
+    let pieces = nets::words::vocab_from_texts(["make the ball red", "at night"].into_iter(), 64);
     let model = Model::new("t", "t", blip2::Config::tiny(), Some(small()), pieces, &device).unwrap();
     let size = model.manifest.view.size;
     let frame = |shade: u8| media::Frame::filled(size, size, [shade, 90, 255 - shade]);
@@ -339,7 +339,7 @@ fn an_explanation_is_of_the_question_that_is_asked() {
 fn an_explanation_shows_what_the_modulation_adds() {
     let device = nets::cpu();
     let c = Config { silent_start: false, ..small() };
-    let pieces = nets::words::vocab_from_texts(["make the ball red"].into_iter(), 200);
+    let pieces = nets::words::vocab_from_texts(["make the ball red"].into_iter(), 64);
     let of = |c: &Config| {
         let mut model = Model::new("t", "t", blip2::Config::tiny(), None, pieces.clone(), &device).unwrap();
         device.seed(5);
