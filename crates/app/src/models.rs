@@ -23,7 +23,9 @@ const VOCAB: &[u8] = include_bytes!("../../../models/scenes-toy/vocab.txt");
 /// The model that the settings ask for.
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
-    Ok(Arc::new(load(&Shelf::open().find(settings.model())?, &device)?.0))
+    let (mut model, _) = load(&Shelf::open().find(settings.model())?, &device)?;
+    model.pack(settings.precision());
+    Ok(Arc::new(model))
 }
 
 /// A model, from inside the program or from its folder; of a published one also what became of each

@@ -68,6 +68,15 @@ pub const SETTINGS: &[Setting] = &[
         check: |text| one_of(text, &["cpu", "gpu"]),
     },
     Setting {
+        key: "precision",
+        value: "NUMBERS",
+        short: None,
+        default: "f32",
+        sentence: "What the model multiplies on the CPU: f32, bf16 (faster, cosine 0.9995 to f32) or int8 (0.999)",
+        commands: &["add", "find", "demo", "eval", "embed", "doctor"],
+        check: |text| one_of(text, &["f32", "bf16", "int8"]),
+    },
+    Setting {
         key: "limit",
         value: "N",
         short: Some('n'),
@@ -239,6 +248,12 @@ impl Settings {
     /// What computes.
     pub fn device(&self) -> &str {
         self.text("device")
+    }
+
+    /// What the model multiplies.
+    pub fn precision(&self) -> nets::layers::Numbers {
+        // Checked when it was read.
+        nets::layers::Numbers::named(self.text("precision")).unwrap_or_default()
     }
 
     /// How many hits are shown.

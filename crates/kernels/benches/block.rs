@@ -22,7 +22,10 @@ fn main() {
         ("bf16", &|m| Packed::new(m, Precision::Bf16)),
         ("int8", &Packed::int8),
     ];
-    let blocks = kinds.map(|(name, pack)| (name, Block::new(pack)));
+    let blocks = kinds.map(|(name, pack)| {
+        let attends = if name == "f32" { Precision::F32 } else { Precision::Bf16 };
+        (name, Block::new(attends, pack))
+    });
     for threads in threads {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().expect("a thread pool");
         for (tokens, batch) in [(257, 1), (257, 4), (257, 8), (677, 1), (677, 4)] {
@@ -43,6 +46,8 @@ fn flops(batch: usize, tokens: usize) -> f64 {
 
 struct Block {
     norm: (Vec<f32>, Vec<f32>),
+    /// What attention multiplies.
+    attends: Precision,
     qkv: (Packed, Vec<f32>),
     proj: (Packed, Vec<f32>),
     fc1: (Packed, Vec<f32>),
@@ -79,13 +84,14 @@ impl Room {
 }
 
 impl Block {
-    fn new(pack: &dyn Fn(Mat<'_>) -> Packed) -> Self {
+    fn new(attends: Precision, pack: &dyn Fn(Mat<'_>) -> Packed) -> Self {
         let linear = |k: usize, n: usize| {
             let w = numbers(k * n, 0.03);
             (pack(Mat::dense(&w, k, n)), numbers(n, 0.02))
         };
         Self {
             norm: (vec![1.0; WIDE], vec![0.0; WIDE]),
+            attends,
             qkv: linear(WIDE, 3 * WIDE),
             proj: linear(WIDE, WIDE),
             fc1: linear(WIDE, MLP),
@@ -104,7 +110,7 @@ impl Block {
             &Epilogue::bias(&self.qkv.1),
         );
         let shape = AttentionShape { batch: r.batch, queries: r.tokens, keys: r.tokens, width: WIDE, heads: 16 };
-        self_attention(shape, false, &r.qkv, &mut r.seen);
+        self_attention(shape, false, self.attends, &r.qkv, &mut r.seen);
 
         product_packed(&mut r.out, (0, WIDE), Mat::dense(&r.seen, m, WIDE), &self.proj.0, &added(&self.proj.1, &r.x));
         layer_norm(&r.out, &self.norm.0, &self.norm.1, 1e-6, &mut r.normed);

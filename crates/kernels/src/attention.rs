@@ -6,7 +6,7 @@
 use crate::cpu::{Path, at_width, fma};
 use crate::exp::exp;
 use crate::norm::lane_sum;
-use crate::product::{Mat, small};
+use crate::product::{Mat, Packed, Precision, small, small_packed};
 use rayon::prelude::*;
 
 /// The shape of one attention: B batch, Q queries, K keys, D width over all heads.
@@ -25,9 +25,9 @@ pub struct AttentionShape {
 }
 
 #[inline(always)]
-fn softmax_body<const FMA: bool>(s: &mut [f32], cols: usize, valid: usize, causal: bool) {
+fn softmax_body<const FMA: bool>(s: &mut [f32], cols: usize, valid: usize, causal: Option<usize>) {
     for (i, row) in s.chunks_exact_mut(cols).enumerate() {
-        let (seen, hidden) = row.split_at_mut(if causal { valid.min(i + 1) } else { valid });
+        let (seen, hidden) = row.split_at_mut(causal.map_or(valid, |first| valid.min(first + i + 1)));
         hidden.fill(0.0);
         let mut lanes = [f32::NEG_INFINITY; 16];
         let chunks = seen.chunks_exact(16);
@@ -63,12 +63,12 @@ fn softmax_grad_body<const FMA: bool>(p: &[f32], dp: &mut [f32], cols: usize) {
     }
 }
 
-at_width!(softmax_at => softmax_body(s: &mut [f32], cols: usize, valid: usize, causal: bool));
+at_width!(softmax_at => softmax_body(s: &mut [f32], cols: usize, valid: usize, causal: Option<usize>));
 at_width!(softmax_grad_at => softmax_grad_body(p: &[f32], dp: &mut [f32], cols: usize));
 
 /// The scores of one head through the softmax: p (Q, K) from windows on its queries and keys.
-/// Where `causal`, the i-th query sees no key after the i-th.
-fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, causal: bool) {
+/// Where `causal`, the i-th query, counted from that number on, sees no key after the i-th.
+fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, causal: Option<usize>) {
     let (keys, scale) = (k.rows, (q.cols as f32).powf(-0.5));
     small(path, p, (0, keys), q, k.t(), scale);
     softmax_at(path, p, keys, valid.clamp(1, keys), causal);
@@ -94,7 +94,7 @@ pub fn attention(
             let (q, k, v) = (&q[b * queries * width..], &k[b * keys * width..], &v[b * keys * width..]);
             for o in (0..heads).map(|h| h * dim) {
                 let at = |x, rows| Mat::strided(x, o, rows, dim, width);
-                weights(path, p, at(q, queries), at(k, keys), valid(b), false);
+                weights(path, p, at(q, queries), at(k, keys), valid(b), None);
                 small(path, out, (o, width), Mat::dense(p, queries, keys), at(v, keys), 1.0);
             }
         },
@@ -121,7 +121,7 @@ pub fn attention_grad(
             for o in (0..heads).map(|h| h * dim) {
                 let at = |x, rows| Mat::strided(x, o, rows, dim, width);
                 let (q, k, v, dout) = (at(q, queries), at(k, keys), at(v, keys), at(dout, queries));
-                weights(path, p, q, k, valid(b), false);
+                weights(path, p, q, k, valid(b), None);
                 small(path, dv, (o, width), Mat::dense(p, queries, keys).t(), dout, 1.0);
                 small(path, dp, (0, keys), dout, v.t(), 1.0);
                 softmax_grad_at(path, p, dp, keys);
@@ -133,23 +133,57 @@ pub fn attention_grad(
     );
 }
 
+/// Queries of [`self_attention`] that are worked on at a time: their weights stay in the cache, and one
+/// picture alone has work for several threads.
+const QUERIES: usize = 128;
+
 /// [`attention`] of tokens among themselves, on query, key and value side by side as one product
 /// makes them: qkv (B, T, 3D), out (B, T, D). Apart from cutting them, which would copy each three
 /// times, it is the same. Where `causal`, no token sees a later one.
-pub fn self_attention(s: AttentionShape, causal: bool, qkv: &[f32], out: &mut [f32]) {
+///
+/// In [`Precision::Bf16`] both products round, where the processor has an instruction for it.
+pub fn self_attention(s: AttentionShape, causal: bool, precision: Precision, qkv: &[f32], out: &mut [f32]) {
     let AttentionShape { queries: tokens, width, heads, .. } = s;
     let path = Path::chosen();
     let (dim, row) = (width / heads, 3 * width);
-    out.par_chunks_mut((tokens * width).max(1)).zip(qkv.par_chunks((tokens * row).max(1))).for_each_init(
-        || vec![0.0f32; tokens * tokens],
-        |p, (out, qkv)| {
-            for o in (0..heads).map(|h| h * dim) {
-                let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
-                weights(path, p, at(0), at(1), tokens, causal);
-                small(path, out, (o, width), Mat::dense(p, tokens, tokens), at(2), 1.0);
-            }
-        },
-    );
+    if tokens * width == 0 {
+        return;
+    }
+    let rows = tokens.div_ceil(tokens.div_ceil(QUERIES));
+    let scale = (dim as f32).powf(-0.5);
+    out.par_chunks_mut(tokens * width).zip(qkv.par_chunks(tokens * row)).for_each(|(out, qkv)| {
+        let part = |i: usize, h: usize, first: usize, rows: usize| {
+            Mat::strided(qkv, first * row + i * width + h * dim, rows, dim, row)
+        };
+        // Every head's keys and values, packed once for all queries.
+        let packed: Option<Vec<_>> = (precision == Precision::Bf16 && path.multiplies_bf16()).then(|| {
+            let pack = |h| [part(1, h, 0, tokens).t(), part(2, h, 0, tokens)].map(|m| Packed::rounded(path, m));
+            (0..heads).into_par_iter().map(pack).collect()
+        });
+        out.par_chunks_mut(rows * width).enumerate().for_each_init(
+            || vec![0.0f32; rows * tokens],
+            |p, (i, out)| {
+                let (first, rows) = (i * rows, out.len() / width);
+                let p = &mut p[..rows * tokens];
+                let causal = causal.then_some(first);
+                for h in 0..heads {
+                    let (q, window) = (part(0, h, first, rows), (h * dim, width));
+                    match &packed {
+                        Some(packed) => {
+                            let [keys, values] = &packed[h];
+                            small_packed(p, (0, tokens), q, keys, scale);
+                            softmax_at(path, p, tokens, tokens, causal);
+                            small_packed(out, window, Mat::dense(p, rows, tokens), values, 1.0);
+                        }
+                        None => {
+                            weights(path, p, q, part(1, h, 0, tokens), tokens, causal);
+                            small(path, out, window, Mat::dense(p, rows, tokens), part(2, h, 0, tokens), 1.0);
+                        }
+                    }
+                }
+            },
+        );
+    });
 }
 
 /// Gradient of [`self_attention`].
@@ -165,7 +199,7 @@ pub fn self_attention_grad(s: AttentionShape, causal: bool, qkv: &[f32], dout: &
             for o in (0..heads).map(|h| h * dim) {
                 let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
                 let dout = Mat::strided(dout, o, tokens, dim, width);
-                weights(path, p, at(0), at(1), tokens, causal);
+                weights(path, p, at(0), at(1), tokens, causal.then_some(0));
                 let mut into = |part: usize, alpha, a, b| {
                     small(path, dqkv, (part * width + o, row), a, b, alpha);
                 };

@@ -32,6 +32,15 @@ impl Path {
         }
     }
 
+    /// Whether it has an instruction for products of bf16; elsewhere they are no faster than f32.
+    pub(crate) fn multiplies_bf16(self) -> bool {
+        match self {
+            #[cfg(target_arch = "x86_64")]
+            Path::Avx512Bf16 => true,
+            _ => false,
+        }
+    }
+
     /// All the ways that this processor has, the fastest last.
     pub fn all() -> &'static [Path] {
         static ALL: OnceLock<Vec<Path>> = OnceLock::new();

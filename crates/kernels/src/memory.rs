@@ -3,7 +3,8 @@
 //! A training step takes and returns the same few hundred megabytes again and again. The system's
 //! allocator returns them to the kernel each time, and each page that comes back is cleared and
 //! mapped anew: a sixth of a step, measured. This one keeps what was returned for the next of the
-//! same size, and never holds more than twice what was once in use at the same time.
+//! same size, and never holds more than twice what was once in use at the same time; nor, by what it
+//! keeps, more than half of the machine's memory, which is not ours alone.
 //!
 //! On Unix the blocks are mappings of their own, not the C library's: what is given back is really
 //! free (its heap could not return blocks that lie between others; a training run grew to six times
@@ -33,6 +34,8 @@ struct State {
     live: usize,
     /// The most that `live` has been.
     most: usize,
+    /// Beyond this nothing is kept; 0 where nobody has looked yet.
+    share: usize,
 }
 
 // SAFETY: the pointers are to free blocks that only the state knows of.
@@ -42,7 +45,7 @@ impl Keeping {
     /// Holds nothing yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Self(Mutex::new(State { bins: [std::ptr::null_mut(); BINS], kept: 0, live: 0, most: 0 }))
+        Self(Mutex::new(State { bins: [std::ptr::null_mut(); BINS], kept: 0, live: 0, most: 0, share: 0 }))
     }
 
     /// A kept block; or null, and room was made for a new one.
@@ -93,7 +96,10 @@ impl State {
     /// needs now these, now those sizes would return and ask again all the time. With half as much
     /// room, training the toy with 197 tokens spent a fifth of its time on fresh pages.
     fn trim(&mut self) {
-        let limit = self.most.saturating_mul(2);
+        if self.share == 0 {
+            self.share = half_of_memory();
+        }
+        let limit = self.most.saturating_mul(2).min(self.share);
         for index in (0..BINS).rev() {
             while self.live + self.kept > limit && !self.bins[index].is_null() {
                 let size = size_of_bin(index);
@@ -107,6 +113,15 @@ impl State {
             }
         }
     }
+}
+
+/// Half of what Linux says that this machine, or this container, has; all there is elsewhere. Its own
+/// allocations are small and are the system's, so it may be asked in the middle of one.
+fn half_of_memory() -> usize {
+    let kib = |line: &str| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok();
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|s| s.lines().find_map(kib)).map(|k| k << 10);
+    let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse().ok());
+    machine.into_iter().chain(group).min().map_or(usize::MAX, |all| (all / 2).max(1))
 }
 
 fn size_of_bin(index: usize) -> usize {
@@ -264,6 +279,23 @@ mod tests {
             }
             let small = memory.alloc(of(100));
             memory.dealloc(small, of(100));
+        }
+    }
+
+    #[test]
+    fn what_the_machine_lacks_is_not_kept() {
+        let memory = Keeping::new();
+        memory.state().share = 3 << 20;
+        let of = |size: usize| Layout::from_size_align(size, 16).unwrap();
+        // SAFETY: each block is returned once with its layout.
+        unsafe {
+            let blocks: Vec<_> = (0..4).map(|_| memory.alloc(of(1 << 20))).collect();
+            blocks.into_iter().for_each(|block| memory.dealloc(block, of(1 << 20)));
+            let other = memory.alloc(of(3 << 19));
+            let state = memory.state();
+            assert!(state.live == 3 << 19 && state.live + state.kept <= 3 << 20, "{} + {}", state.live, state.kept);
+            drop(state);
+            memory.dealloc(other, of(3 << 19));
         }
     }
 

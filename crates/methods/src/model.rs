@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use domain::{Digest, Embedding, Sampling, Space};
 use media::Frame;
 use nets::blip2::{self, Blip2, QFormer, Sight};
-use nets::layers::Linear;
+use nets::layers::{Linear, Numbers};
 use nets::published::Published;
 use nets::view::View;
 use nets::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
@@ -77,6 +77,9 @@ pub enum ModelError {
     /// The vocabulary cannot be used.
     #[error(transparent)]
     Words(#[from] WordsError),
+    /// The weights are not there any more as they were.
+    #[error("a model that was frozen to run in {0:?} cannot be saved; open it again without that")]
+    Frozen(Numbers),
     /// The model is of another family than the method needs.
     #[error("the method {method} cannot run on the model {model}: {source}")]
     Family {
@@ -174,6 +177,8 @@ pub struct Model {
     pub device: Device,
     /// The file that `words` was made from.
     pieces: Vec<u8>,
+    /// What its products multiply.
+    numbers: Numbers,
 }
 
 impl Manifest {
@@ -246,7 +251,16 @@ impl Model {
         let words = manifest.tokenizer(&pieces)?;
         let head = imagine.map(|c| Imagine::new(&c, manifest.backbone.embed(), device));
         let backbone = Backbone::new(&manifest.backbone, device);
-        Ok(Self { manifest, backbone, imagine: head, gallery: None, words, device: device.clone(), pieces })
+        Ok(Self {
+            manifest,
+            backbone,
+            imagine: head,
+            gallery: None,
+            words,
+            device: device.clone(),
+            pieces,
+            numbers: Numbers::F32,
+        })
     }
 
     /// A published model as it lies in somebody's folder: what its files say ([`Published::read`]), its
@@ -276,7 +290,19 @@ impl Model {
         manifest.check()?;
         let words = manifest.tokenizer(&pieces)?;
         let (backbone, report) = Backbone::read(&manifest.backbone, weights, device)?;
-        Ok((Self { manifest, backbone, imagine: None, gallery: None, words, device: device.clone(), pieces }, report))
+        Ok((
+            Self {
+                manifest,
+                backbone,
+                imagine: None,
+                gallery: None,
+                words,
+                device: device.clone(),
+                pieces,
+                numbers: Numbers::F32,
+            },
+            report,
+        ))
     }
 
     /// From a folder.
@@ -321,12 +347,34 @@ impl Model {
                 Some(theirs.fill(Gallery::of(backbone.blip2().map_err(family)?), device)?)
             }
         };
-        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces: pieces.to_vec() })
+        Ok(Self {
+            manifest,
+            backbone,
+            imagine,
+            gallery,
+            words,
+            device: device.clone(),
+            pieces: pieces.to_vec(),
+            numbers: Numbers::F32,
+        })
+    }
+
+    /// Packs the weights of the backbone, which never change again, as numbers of this kind. Its space
+    /// stays the same: the vectors are as near as [`Numbers`] says.
+    pub fn pack(&mut self, numbers: Numbers) {
+        self.backbone.pack(numbers);
+        if let Some(gallery) = &mut self.gallery {
+            gallery.qformer.pack(numbers);
+        }
+        self.numbers = numbers;
     }
 
     /// Writes the folder; the weights as f16, or as f32 for going on exactly.
     pub fn save(&self, dir: &Path, half: bool) -> Result<Manifest, ModelError> {
         let mut all = Tensors::default();
+        if self.numbers != Numbers::F32 {
+            return Err(ModelError::Frozen(self.numbers));
+        }
         all.add("backbone", self.backbone.tensors());
         if let Some(head) = &self.imagine {
             all.add("imagine", Tensors::of(head));

@@ -5,7 +5,7 @@
 
 use crate::blip2::{self, Blip2};
 use crate::clip::{self, Clip};
-use crate::layers::normalise;
+use crate::layers::{Numbers, normalise};
 use crate::siglip::{self, Siglip};
 use crate::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
 use crate::words::{Cleaning, Reading, Words};
@@ -282,6 +282,25 @@ impl Backbone {
                 (net.into(), report)
             }
         })
+    }
+
+    /// Packs the weights of the towers' layers, which never change again and are not saved any more;
+    /// on the CPU only, elsewhere nothing happens. The last projections stay as they are.
+    pub fn pack(&mut self, numbers: Numbers) {
+        match self {
+            Self::Blip2(net) => {
+                net.vit.pack(numbers);
+                net.qformer.pack(numbers);
+            }
+            Self::Clip(net) => {
+                net.vision.transformer.pack(numbers);
+                net.text.transformer.pack(numbers);
+            }
+            Self::Siglip(net) => {
+                net.vision.transformer.pack(numbers);
+                net.text.transformer.pack(numbers);
+            }
+        }
     }
 
     /// The family.

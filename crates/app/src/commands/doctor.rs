@@ -62,8 +62,18 @@ fn processor() -> Finding {
     Finding {
         name: "processor",
         ok: true,
-        found: format!("{cores} cores for us · scans with {}", library::scan_path()),
-        meaning: std::env::var("LIKEBUT_CPU").ok().map(|v| format!("LIKEBUT_CPU={v} chose the scan")),
+        found: format!(
+            "{cores} cores for us · scans with {} · multiplies with {}",
+            library::scan_path(),
+            nets::CpuPath::chosen().name()
+        ),
+        meaning: Some(match std::env::var("LIKEBUT_CPU") {
+            Ok(v) => format!("LIKEBUT_CPU={v} chose"),
+            Err(_) => format!(
+                "the best of what this processor has: {}",
+                nets::CpuPath::all().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+            ),
+        }),
     }
 }
 

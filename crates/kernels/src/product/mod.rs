@@ -187,6 +187,11 @@ pub(crate) fn small(path: Path, out: &mut [f32], window: (usize, usize), a: Mat<
     }
 }
 
+/// `out = scale · a · b`, on this thread alone.
+pub(crate) fn small_packed(out: &mut [f32], window: (usize, usize), a: Mat<'_>, b: &Packed, scale: f32) {
+    run(b.path, out, window, a, Right::Packed(b), (b.rows, b.cols), b.kind, &Epilogue::scale(scale), true);
+}
+
 /// In f32 the `gemm` crate is some 10 % faster than the kernel of this one.
 fn by_gemm(
     out: &mut [f32],
@@ -258,7 +263,7 @@ pub fn product_on(
     epilogue: &Epilogue<'_>,
 ) {
     let kind = Kind::from(precision);
-    run(path, out, (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue);
+    run(path, out, (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue, false);
 }
 
 /// [`product`] with a right factor that was packed before.
@@ -273,7 +278,7 @@ pub fn product_packed(
     epilogue: &Epilogue<'_>,
 ) {
     assert!(b.kind != Kind::Int8 || a.col_step == 1, "the left factor of an int8 product is row-major");
-    run(b.path, out, (offset, row_step), a, Right::Packed(b), (b.rows, b.cols), b.kind, epilogue);
+    run(b.path, out, (offset, row_step), a, Right::Packed(b), (b.rows, b.cols), b.kind, epilogue, false);
 }
 
 fn run(
@@ -285,6 +290,7 @@ fn run(
     (k, n): (usize, usize),
     kind: Kind,
     epilogue: &Epilogue<'_>,
+    alone: bool,
 ) {
     let m = a.rows;
     assert_eq!(a.cols, k, "inner sizes of a product");
@@ -296,7 +302,7 @@ fn run(
     epilogue.check(offset + (m - 1) * row_step + n, n);
     assert!(Path::all().contains(&path), "this processor does not have {}", path.name());
     let out = Window { at: out[offset..].as_mut_ptr(), row_step };
-    kind.run(&Job { path, a, b, size: (m, k, n), kind, epilogue, out, offset });
+    kind.run(&Job { path, a, b, size: (m, k, n), kind, epilogue, out, offset, alone });
 }
 
 /// The right factor of many products, packed once: the weights of a frozen layer.
@@ -323,6 +329,11 @@ impl Packed {
         Self::on(Path::chosen(), b, Kind::Int8)
     }
 
+    /// [`Packed::new`] for a path that the caller has chosen.
+    pub(crate) fn rounded(path: Path, b: Mat<'_>) -> Self {
+        Self::on(path, b, Kind::Bf16)
+    }
+
     fn on(path: Path, b: Mat<'_>, kind: Kind) -> Self {
         let (k, n) = (b.rows, b.cols);
         let (scales, sums) = if kind == Kind::Int8 { pack::scales_of_columns(&b) } else { Default::default() };
@@ -330,9 +341,20 @@ impl Packed {
         Self { path, kind, rows: k, cols: n, words, scales, sums }
     }
 
+    /// Bytes that it takes.
+    pub fn bytes(&self) -> usize {
+        self.words.0.len() * 64 + (self.scales.len() + self.sums.len()) * 4
+    }
+
     /// Rows and columns.
     pub fn size(&self) -> (usize, usize) {
         (self.rows, self.cols)
+    }
+}
+
+impl std::fmt::Debug for Packed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} × {} as {:?} for {}", self.rows, self.cols, self.kind, self.path.name())
     }
 }
 
@@ -367,6 +389,8 @@ struct Job<'a> {
     epilogue: &'a Epilogue<'a>,
     out: Window,
     offset: usize,
+    /// Whether other threads are left in peace.
+    alone: bool,
 }
 
 /// A vector's worth of words, aligned as a cache line.
@@ -408,7 +432,7 @@ thread_local! {
 impl Job<'_> {
     fn run<T: Tile>(&self) {
         let (m, k, n) = self.size;
-        let shared = m.saturating_mul(n).saturating_mul(k) > WORTH_SHARING;
+        let shared = !self.alone && m.saturating_mul(n).saturating_mul(k) > WORTH_SHARING;
         // Even cuts: as many blocks as needed, then all of one size.
         let cut = |whole: usize, most: usize, unit: usize| {
             let pieces = whole.div_ceil(most).max(1);

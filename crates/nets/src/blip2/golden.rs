@@ -4,6 +4,7 @@
 //! makes of the same inputs.
 
 use super::*;
+use crate::layers::Numbers;
 use crate::weights::{Checkpoint, Loaded, Tensors, floats};
 use burn::tensor::TensorData;
 use half::bf16;
@@ -154,6 +155,16 @@ fn transformers_from_weights_kept_in_sixteen_bits() {
     let file = safetensors::serialize(views, None).unwrap();
     let golden = Golden::read(golden!("blip2-hf.values"), 0.9995, 0.2);
     check_hf(&load(file, config(1e-6, false)).0, &golden);
+}
+
+#[test]
+fn transformers_with_frozen_weights() {
+    for (numbers, cosine) in [(Numbers::Bf16, 0.9995), (Numbers::Int8, 0.999)] {
+        let golden = Golden::read(golden!("blip2-hf.values"), cosine, 0.2);
+        let mut net = crate::Backbone::from(load(golden!("blip2-hf.weights").to_vec(), config(1e-6, false)).0);
+        net.pack(numbers);
+        check_hf(net.blip2().unwrap(), &golden);
+    }
 }
 
 #[test]

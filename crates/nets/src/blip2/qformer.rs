@@ -10,7 +10,7 @@
 //! (their tokens one after the other).
 
 use super::Config;
-use crate::layers::{self, LayerNorm, Linear};
+use crate::layers::{self, Activation, LayerNorm, Linear, Numbers};
 use crate::words::Words;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -137,6 +137,21 @@ impl QFormer {
         cross.shares(x.slice([0..b, 0..q, 0..d]), sight)
     }
 
+    /// Packs the weights of all layers, which never change again.
+    pub fn pack(&mut self, numbers: Numbers) {
+        for layer in &mut self.layers {
+            for a in std::iter::once(&mut layer.own).chain(&mut layer.cross) {
+                for part in [&mut a.query, &mut a.key, &mut a.value, &mut a.output] {
+                    part.pack(numbers);
+                }
+            }
+            for f in [&mut layer.words, &mut layer.queries] {
+                f.inner.pack(numbers);
+                f.output.pack(numbers);
+            }
+        }
+    }
+
     fn queries(&self, batch: usize) -> Tensor<3> {
         let [_, q, d] = self.query_tokens.dims();
         self.query_tokens.val().expand([batch, q, d])
@@ -214,8 +229,7 @@ impl Attention {
     fn forward(&self, x: Tensor<3>, seen: Tensor<3>, valid: Option<Arc<Vec<usize>>>) -> Tensor<3> {
         let q = self.query.forward(x.clone());
         let (k, v) = (self.key.forward(seen.clone()), self.value.forward(seen));
-        let out = self.output.forward(layers::attention(q, k, v, self.heads, valid));
-        self.norm.forward(out + x)
+        self.norm.forward(self.output.onto(layers::attention(q, k, v, self.heads, valid), x))
     }
 
     /// How much each place of x looks at each token, the mean over heads: (B, Q, T).
@@ -236,7 +250,7 @@ impl FeedForward {
     }
 
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let hidden = layers::gelu(self.inner.forward(x.clone()));
-        self.norm.forward(self.output.forward(hidden) + x)
+        let hidden = self.inner.then(x.clone(), Activation::Gelu);
+        self.norm.forward(self.output.onto(hidden, x))
     }
 }

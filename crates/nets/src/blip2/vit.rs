@@ -7,7 +7,7 @@
 //! Reference: LAVIS `eva_vit.py` and `clip_vit.py`.
 
 use super::{Config, Family};
-use crate::layers::{self, Activation, LayerNorm, Linear};
+use crate::layers::{self, Activation, Frozen, LayerNorm, Linear, Numbers};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -60,6 +60,8 @@ pub struct Block {
     heads: usize,
     #[module(skip)]
     family: Family,
+    #[module(skip)]
+    frozen: Frozen,
 }
 
 impl Vit {
@@ -84,6 +86,16 @@ impl Vit {
     /// pixels (N, 3, S, S) → tokens (N, P + 1, D)
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
         self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
+    }
+
+    /// Packs the weights of all blocks, which never change again; cutting into patches is a trifle.
+    pub fn pack(&mut self, numbers: Numbers) {
+        for block in &mut self.blocks {
+            block.frozen.pack(&mut block.qkv, numbers);
+            for layer in [&mut block.proj, &mut block.fc1, &mut block.fc2] {
+                layer.pack(numbers);
+            }
+        }
     }
 
     /// What the first block reads: pixels (N, 3, S, S) → tokens with their positions (N, P + 1, D)
@@ -137,6 +149,7 @@ impl Block {
             fc2: Linear::new(c.vit_mlp, d, last, device),
             heads: c.vit_heads,
             family: c.vit_family,
+            frozen: Frozen::default(),
         }
     }
 
@@ -144,13 +157,13 @@ impl Block {
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let q_bias = self.q_bias.val();
         let bias = Tensor::cat(vec![q_bias.clone(), q_bias.zeros_like(), self.v_bias.val()], 0);
-        let qkv = layers::linear(self.norm1.forward(x.clone()), self.qkv.val(), bias); // (N, T, 3D)
-        let x = x + self.proj.forward(layers::self_attention(qkv, self.heads));
-        let wide = self.fc1.forward(self.norm2.forward(x.clone()));
-        let hidden = match self.family {
-            Family::Eva => layers::gelu(wide),
-            Family::Clip => layers::activate(wide, Activation::QuickGelu),
+        let qkv = self.frozen.apply(self.norm1.forward(x.clone()), (&self.qkv, bias), None, None); // (N, T, 3D)
+        let x = self.proj.onto(layers::self_attention(qkv, self.heads, self.frozen.rounds()), x);
+        let activation = match self.family {
+            Family::Eva => Activation::Gelu,
+            Family::Clip => Activation::QuickGelu,
         };
-        x + self.fc2.forward(hidden)
+        let hidden = self.fc1.then(self.norm2.forward(x.clone()), activation);
+        self.fc2.onto(hidden, x)
     }
 }

@@ -3,7 +3,7 @@
 
 use super::import::{Found, Layout, config_from_hugging_face, config_from_open_clip, config_from_shapes, written};
 use super::*;
-use crate::layers::normalise;
+use crate::layers::{Numbers, normalise};
 use crate::weights::{Checkpoint, Dtype, Raw, Shelf, Source, Tensors, WeightsError, fill, floats};
 use crate::words::Words;
 use burn::tensor::{Int, TensorData};
@@ -71,6 +71,24 @@ fn read(name: &str, config: &Config) -> Clip {
 fn row(x: Tensor<3>, i: usize) -> Tensor<2> {
     let [n, _, d] = x.dims();
     x.slice([0..n, i..i + 1, 0..d]).reshape([n, d])
+}
+
+#[test]
+fn frozen_towers_see_and_say_nearly_the_same() {
+    let config = config_from_hugging_face(&json("hugging-face.json")).unwrap();
+    let golden = Golden::open("hugging-face-golden.safetensors");
+    for (numbers, least) in [(Numbers::Bf16, 0.9995), (Numbers::Int8, 0.999)] {
+        let mut net = read("hugging-face.safetensors", &config);
+        net.vision.transformer.pack(numbers);
+        net.text.transformer.pack(numbers);
+        let seen = normalise(net.vision.forward(golden.tensor("pixels")).features);
+        let said = normalise(net.text.forward(&golden.words(), None).features);
+        for (name, ours) in [("image_embeds", seen), ("text_embeds", said)] {
+            let near = cosine(&floats(ours), &floats(golden.tensor::<2>(name)));
+            println!("{name} in {numbers:?}: cosine {near:.6}");
+            assert!(near >= least, "{name} in {numbers:?}: cosine {near}");
+        }
+    }
 }
 
 #[test]

@@ -13,7 +13,7 @@ use burn_autodiff::checkpoint::{base::Checkpointer, strategy::CheckpointStrategy
 use burn_autodiff::grads::Gradients;
 use burn_autodiff::ops::{Backward, Ops, OpsKind};
 use burn_flex::FlexTensor;
-use kernels::{AttentionShape, Precision};
+use kernels::{AttentionShape, Epilogue, Mat, Packed, Precision};
 use std::sync::Arc;
 
 /// What the three inputs mean.
@@ -23,6 +23,15 @@ pub enum Op {
     Linear {
         /// What is multiplied, forward and backward.
         precision: Precision,
+    },
+    /// x (…, K), what is added to the output (…, N), b (N) → (…, N). It has no gradient.
+    Frozen {
+        /// (K, N)
+        weights: Arc<Packed>,
+        /// After the bias.
+        then: Option<Activation>,
+        /// Whether the second input is there.
+        onto: bool,
     },
     /// x (…, D), gamma (D), beta (D) → (…, D).
     LayerNorm {
@@ -37,6 +46,8 @@ pub enum Op {
         heads: usize,
         /// Whether no token sees a later one.
         causal: bool,
+        /// What is multiplied, forward; gradients are f32.
+        precision: Precision,
     },
     /// q (B, Q, D), k (B, K, D), v (B, K, D) → (B, Q, D).
     Attention {
@@ -67,6 +78,11 @@ pub trait Fused: Backend {
 /// Whether tensors on this device take the fused path.
 pub fn runs_on(device: &Device) -> bool {
     matches!(device.clone().inner().as_dispatch(), DispatchDevice::Flex(_))
+}
+
+/// Whether tensors on this device take the fused path, and nobody will ask for gradients.
+pub fn runs_plainly_on(device: &Device) -> bool {
+    matches!(device.as_dispatch(), DispatchDevice::Flex(_))
 }
 
 /// The fused operation on burn's tensors; the output has the rank of the first input.
@@ -116,11 +132,24 @@ impl Fused for Flex {
                 *shape.last_mut().expect("a linear layer's input has an axis") = n;
                 filled(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, (m, k, n), precision))
             }
+            Op::Frozen { weights, then, onto } => {
+                let (k, n) = weights.size();
+                let m = read(&a).len() / k.max(1);
+                *shape.last_mut().expect("a linear layer's input has an axis") = n;
+                let epilogue = Epilogue {
+                    activation: then.map(Into::into),
+                    residual: onto.then(|| read(&b)),
+                    ..Epilogue::bias(read(&c))
+                };
+                filled(&shape, |y| {
+                    kernels::product_packed(y, (0, n), Mat::dense(read(&a), m, k), &weights, &epilogue);
+                })
+            }
             Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
             Op::Activation(kind) => filled(&shape, |y| kernels::activate(kind.into(), read(&a), y)),
-            Op::SelfAttention { heads, causal } => {
+            Op::SelfAttention { heads, causal, precision } => {
                 let s = self_shape(&a, heads);
-                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, causal, read(&a), y))
+                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, causal, precision, read(&a), y))
             }
             Op::Attention { heads, valid } => {
                 let s = attention_shape(&a, &b, heads);
@@ -152,6 +181,7 @@ impl Fused for Flex {
                 kernels::linear_grad(read(&a), read(&b), read(&grad), out, (m, k, n), precision);
                 (da, db, dc)
             }
+            Op::Frozen { .. } => unreachable!("a frozen layer is on no device that asks for gradients"),
             Op::LayerNorm { eps } => {
                 let (mut da, mut db, mut dc) = (zeros(&a, true), zeros(&b, true), zeros(&c, true));
                 kernels::layer_norm_grad(
@@ -170,7 +200,7 @@ impl Fused for Flex {
                 kernels::activate_grad(kind.into(), read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
-            Op::SelfAttention { heads, causal } => {
+            Op::SelfAttention { heads, causal, .. } => {
                 let (s, mut da) = (self_shape(&a, heads), zeros(&a, true));
                 kernels::self_attention_grad(s, causal, read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))

@@ -4,11 +4,13 @@
 //! On the CPU each layer is one fused operation with a hand-written gradient
 //! ([`fused`]); elsewhere it is burn's own.
 
+mod frozen;
 pub mod fused;
 mod plain;
 mod precision;
 mod transformer;
 
+pub use frozen::{Frozen, Numbers};
 pub use kernels::Precision;
 pub use precision::{multiplying, with_precision};
 pub use transformer::{Block, Transformer};
@@ -26,6 +28,9 @@ pub struct Linear {
     pub weight: Param<Tensor<2>>,
     /// (out)
     pub bias: Param<Tensor<1>>,
+    /// The weights again, where they never change; then `weight` is empty.
+    #[module(skip)]
+    pub frozen: Frozen,
 }
 
 impl Linear {
@@ -34,12 +39,32 @@ impl Linear {
         Self {
             weight: drawn([inputs, outputs], std, device),
             bias: Param::from_tensor(Tensor::zeros([outputs], device)),
+            frozen: Frozen::default(),
         }
+    }
+
+    /// Packs the weights, which never change again.
+    pub fn pack(&mut self, numbers: Numbers) {
+        self.frozen.pack(&mut self.weight, numbers);
     }
 
     /// x (B, T, in) → (B, T, out)
     pub fn forward<const D: usize>(&self, x: Tensor<D>) -> Tensor<D> {
-        linear(x, self.weight.val(), self.bias.val())
+        self.apply(x, None, None)
+    }
+
+    /// The activation of what the layer makes: x (B, T, in) → (B, T, out)
+    pub fn then<const D: usize>(&self, x: Tensor<D>, activation: Activation) -> Tensor<D> {
+        self.apply(x, Some(activation), None)
+    }
+
+    /// What the layer makes, added to `rest`: x (B, T, in), rest (B, T, out) → (B, T, out)
+    pub fn onto<const D: usize>(&self, x: Tensor<D>, rest: Tensor<D>) -> Tensor<D> {
+        self.apply(x, None, Some(rest))
+    }
+
+    fn apply<const D: usize>(&self, x: Tensor<D>, then: Option<Activation>, onto: Option<Tensor<D>>) -> Tensor<D> {
+        self.frozen.apply(x, (&self.weight, self.bias.val()), then, onto)
     }
 }
 
@@ -139,19 +164,20 @@ pub fn attention_shares(q: Tensor<3>, k: Tensor<3>, heads: usize, valid: &[usize
 }
 
 /// Attention of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
-pub fn self_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    among(qkv, heads, false)
+/// What `precision` says counts on the CPU, and not for gradients.
+pub fn self_attention(qkv: Tensor<3>, heads: usize, precision: Precision) -> Tensor<3> {
+    among(qkv, heads, false, precision)
 }
 
 /// The same where no token sees a later one: what comes after a token does not change it.
-pub fn causal_attention(qkv: Tensor<3>, heads: usize) -> Tensor<3> {
-    among(qkv, heads, true)
+pub fn causal_attention(qkv: Tensor<3>, heads: usize, precision: Precision) -> Tensor<3> {
+    among(qkv, heads, true, precision)
 }
 
-fn among(qkv: Tensor<3>, heads: usize, causal: bool) -> Tensor<3> {
+fn among(qkv: Tensor<3>, heads: usize, causal: bool, precision: Precision) -> Tensor<3> {
     let device = qkv.device();
     if fused::runs_on(&device) {
-        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads, causal });
+        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads, causal, precision });
     }
     let [b, t, d] = qkv.dims();
     let part = |i: usize| qkv.clone().slice([0..b, 0..t, i * d / 3..(i + 1) * d / 3]);

@@ -72,6 +72,39 @@ fn linear_in_bf16_is_near_burns_and_ends_with_the_wish() {
 }
 
 #[test]
+fn a_frozen_layer_does_in_one_pass_what_three_did() {
+    let device = Device::flex();
+    let random = |shape| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    for (numbers, most) in [(Numbers::F32, 0.0), (Numbers::Bf16, 6e-3), (Numbers::Int8, 2e-2)] {
+        for (b, t, k, n) in [(1, 1, 1, 1), (2, 3, 5, 7), (3, 17, 192, 65), (2, 65, 1100, 256)] {
+            let layer = Linear::new(k, n, 1.0 / (k as f64).sqrt(), &device);
+            let mut frozen = layer.clone();
+            frozen.pack(numbers);
+            let (x, rest) = (random([b, t, k]), random([b, t, n]));
+            for (what, ours, theirs) in [
+                ("alone", frozen.forward(x.clone()), layer.forward(x.clone())),
+                ("then", frozen.then(x.clone(), Activation::Gelu), gelu(layer.forward(x.clone()))),
+                ("onto", frozen.onto(x.clone(), rest.clone()), rest.clone() + layer.forward(x.clone())),
+            ] {
+                let norm = |t: Tensor<3>| t.powi_scalar(2).sum().sqrt().into_scalar::<f32>();
+                let far = norm(ours - theirs.clone()) / norm(theirs).max(1e-3);
+                assert!(far <= most, "{what} in {numbers:?}, {b}×{t}×{k}×{n}: off by {far}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_layer_that_trains_is_not_frozen() {
+    let mut layer = Linear::new(3, 4, 1.0, &device());
+    layer.pack(Numbers::Bf16);
+    assert_eq!(layer.weight.dims(), [3, 4]);
+    let x = random([1, 2, 3]);
+    let grads = layer.forward(x.clone()).sum().backward();
+    assert!(x.grad(&grads).is_some());
+}
+
+#[test]
 fn layer_norm_is_burns() {
     for (b, t, d) in [(1, 1, 2), (2, 3, 5), (3, 17, 192), (4, 65, 64), (2, 300, 48)] {
         twins(
@@ -122,7 +155,11 @@ fn self_attention_is_burns() {
             Tensor::cat(vec![y.clone(), y.clone(), y], 2)
         };
         let fused = |x: Tensor<3>| {
-            let y = if causal { causal_attention(x, heads) } else { self_attention(x, heads) };
+            let y = if causal {
+                causal_attention(x, heads, Precision::F32)
+            } else {
+                self_attention(x, heads, Precision::F32)
+            };
             Tensor::cat(vec![y.clone(), y.clone(), y], 2)
         };
         let inputs = (random([b, t, 3 * d]), random([1]), random([1]));

@@ -4,7 +4,7 @@
 //! EVA's block in [`blip2`](crate::blip2) only looks alike: its keys have no bias, and its
 //! published weights keep the other two apart.
 
-use super::{Activation, LayerNorm, Linear, activate, causal_attention, self_attention};
+use super::{Activation, LayerNorm, Linear, Numbers, causal_attention, self_attention};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -74,9 +74,20 @@ impl Transformer {
     /// One block: x (B, T, D) → (B, T, D).
     pub fn step(&self, block: &Block, x: Tensor<3>) -> Tensor<3> {
         let qkv = block.qkv.forward(block.norm1.forward(x.clone())); // (B, T, 3D)
-        let mixed = if self.causal { causal_attention(qkv, self.heads) } else { self_attention(qkv, self.heads) };
-        let x = x + block.proj.forward(mixed);
-        let hidden = activate(block.fc1.forward(block.norm2.forward(x.clone())), self.activation);
-        x + block.fc2.forward(hidden)
+        let rounded = block.qkv.frozen.rounds();
+        let attend = if self.causal { causal_attention } else { self_attention };
+        let mixed = attend(qkv, self.heads, rounded);
+        let x = block.proj.onto(mixed, x);
+        let hidden = block.fc1.then(block.norm2.forward(x.clone()), self.activation);
+        block.fc2.onto(hidden, x)
+    }
+
+    /// Packs the weights of all blocks, which never change again.
+    pub fn pack(&mut self, numbers: Numbers) {
+        for block in &mut self.blocks {
+            for layer in [&mut block.qkv, &mut block.proj, &mut block.fc1, &mut block.fc2] {
+                layer.pack(numbers);
+            }
+        }
     }
 }

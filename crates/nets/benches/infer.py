@@ -1,0 +1,271 @@
+"""Frozen networks: likebut in turns with PyTorch and OpenVINO, on the same threads.
+
+    cargo bench -p likebut-nets --bench infer --no-run     # prints the program's path
+    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--compile] > results/kernels.md
+
+One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
+the clock and in processor time, so that another program's load falls on all alike.
+The networks have random weights and the same shapes on all sides; what is not installed, or cannot be
+converted, is left out and said to be.
+"""
+
+import argparse
+import platform
+import statistics
+import subprocess
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+try:
+    import openvino
+except ImportError:
+    openvino = None
+
+ROUNDS = 7
+
+
+class Block(nn.Module):
+    """Pre-norm, as in EVA and CLIP."""
+
+    def __init__(self, d, heads, mlp, causal=False):
+        super().__init__()
+        self.heads, self.causal = heads, causal
+        self.norm1, self.norm2 = nn.LayerNorm(d, eps=1e-6), nn.LayerNorm(d, eps=1e-6)
+        self.qkv, self.proj = nn.Linear(d, 3 * d), nn.Linear(d, d)
+        self.fc1, self.fc2 = nn.Linear(d, mlp), nn.Linear(mlp, d)
+
+    def forward(self, x):
+        b, t, d = x.shape
+        q, k, v = self.qkv(self.norm1(x)).view(b, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        x = x + self.proj(seen.transpose(1, 2).reshape(b, t, d))
+        return x + self.fc2(F.gelu(self.fc1(self.norm2(x))))
+
+
+class Vit(nn.Module):
+    """Pictures to tokens; to one vector where there is a projection."""
+
+    def __init__(self, d, depth, heads, mlp, image, patch, embed=None):
+        super().__init__()
+        self.patch = nn.Conv2d(3, d, patch, patch)
+        self.cls = nn.Parameter(torch.randn(1, 1, d) * 0.02)
+        self.pos = nn.Parameter(torch.randn(1, (image // patch) ** 2 + 1, d) * 0.02)
+        self.blocks = nn.Sequential(*(Block(d, heads, mlp) for _ in range(depth)))
+        self.norm = nn.LayerNorm(d)
+        self.embed = nn.Linear(d, embed, bias=False) if embed else None
+
+    def forward(self, pixels):
+        x = self.patch(pixels).flatten(2).transpose(1, 2)
+        x = torch.cat([self.cls.expand(x.shape[0], -1, -1), x], 1) + self.pos
+        x = self.blocks(x)
+        return F.normalize(self.embed(self.norm(x[:, 0])), dim=-1) if self.embed else x
+
+
+class Text(nn.Module):
+    """CLIP's: causal, the last token stands for all."""
+
+    def __init__(self, d, depth, heads, mlp, embed, length):
+        super().__init__()
+        self.words = nn.Embedding(49_408, d)
+        self.pos = nn.Parameter(torch.randn(1, length, d) * 0.01)
+        self.blocks = nn.Sequential(*(Block(d, heads, mlp, True) for _ in range(depth)))
+        self.norm, self.embed = nn.LayerNorm(d), nn.Linear(d, embed, bias=False)
+
+    def forward(self, ids):
+        x = self.norm(self.blocks(self.words(ids) + self.pos))
+        return F.normalize(self.embed(x[:, -1]), dim=-1)
+
+
+class Attention(nn.Module):
+    """BERT's, with its residual and norm."""
+
+    def __init__(self, d, seen, heads):
+        super().__init__()
+        self.heads = heads
+        self.query, self.key, self.value = nn.Linear(d, d), nn.Linear(seen, d), nn.Linear(seen, d)
+        self.output, self.norm = nn.Linear(d, d), nn.LayerNorm(d, eps=1e-12)
+
+    def forward(self, x, seen):
+        cut = lambda t: t.view(t.shape[0], t.shape[1], self.heads, -1).transpose(1, 2)
+        out = F.scaled_dot_product_attention(cut(self.query(x)), cut(self.key(seen)), cut(self.value(seen)))
+        return self.norm(x + self.output(out.transpose(1, 2).reshape(x.shape)))
+
+
+class FeedForward(nn.Module):
+    def __init__(self, d, mlp):
+        super().__init__()
+        self.inner, self.output, self.norm = nn.Linear(d, mlp), nn.Linear(mlp, d), nn.LayerNorm(d, eps=1e-12)
+
+    def forward(self, x):
+        return self.norm(x + self.output(F.gelu(self.inner(x))))
+
+
+class QFormer(nn.Module):
+    """BLIP-2's, with every second layer looking at the picture."""
+
+    def __init__(self, d, depth, heads, mlp, seen, queries, words):
+        super().__init__()
+        self.queries = nn.Parameter(torch.randn(1, queries, d))
+        self.words = nn.Parameter(torch.randn(1, words, d)) if words else None
+        self.own = nn.ModuleList(Attention(d, d, heads) for _ in range(depth))
+        self.cross = nn.ModuleList(Attention(d, seen, heads) for _ in range((depth + 1) // 2))
+        self.asking = nn.ModuleList(FeedForward(d, mlp) for _ in range(depth))
+        self.reading = nn.ModuleList(FeedForward(d, mlp) for _ in range(depth if words else 0))
+
+    def forward(self, sight):
+        b, q = sight.shape[0], self.queries.shape[1]
+        x = self.queries.expand(b, -1, -1)
+        if self.words is not None:
+            x = torch.cat([x, self.words.expand(b, -1, -1)], 1)
+        for i, own in enumerate(self.own):
+            x = own(x, x)
+            asking = self.cross[i // 2](x[:, :q], sight) if i % 2 == 0 else x[:, :q]
+            asking = self.asking[i](asking)
+            x = asking if self.words is None else torch.cat([asking, self.reading[i](x[:, q:])], 1)
+        return x
+
+
+class Embedded(nn.Module):
+    """The model inside the program."""
+
+    def __init__(self, frames):
+        super().__init__()
+        self.frames = frames
+        self.vit, self.norm = Vit(192, 6, 3, 768, 112, 16), nn.LayerNorm(192)
+        self.qformer, self.proj = QFormer(192, 4, 3, 384, 192, 16, 0), nn.Linear(192, 128)
+
+    def forward(self, pixels):
+        x = self.norm(self.vit(pixels))
+        x = x.reshape(x.shape[0] // self.frames, -1, x.shape[2])
+        return F.normalize(F.normalize(self.proj(self.qformer(x)), dim=-1).mean(1), dim=-1)
+
+
+def pixels(side, frames=1):
+    return lambda batch: torch.randn(batch * frames, 3, side, side)
+
+
+def tokens(t, d):
+    return lambda batch: torch.randn(batch, t, d)
+
+
+def ids(batch):
+    return torch.full((batch, 77), 7)
+
+
+# Work, how the network is made, its input, the batches.
+WORKS = [
+    ("vit-g-block-224", lambda: Block(1408, 16, 6144), tokens(257, 1408), (1, 4, 8)),
+    ("vit-g-block-364", lambda: Block(1408, 16, 6144), tokens(677, 1408), (1, 4)),
+    ("qformer", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 0), tokens(257, 1408), (1, 8)),
+    ("qformer-text", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 32), tokens(257, 1408), (1, 8)),
+    ("clip-b32", lambda: Vit(768, 12, 12, 3072, 224, 32, 512), pixels(224), (1, 32)),
+    ("clip-b16", lambda: Vit(768, 12, 12, 3072, 224, 16, 512), pixels(224), (1, 32)),
+    ("clip-l14", lambda: Vit(1024, 24, 16, 4096, 224, 14, 768), pixels(224), (1, 32)),
+    ("clip-b32-text", lambda: Text(512, 12, 8, 2048, 512, 77), ids, (1, 32)),
+    ("clip-l14-text", lambda: Text(768, 12, 12, 3072, 768, 77), ids, (1, 32)),
+    ("embedded", lambda: Embedded(1), pixels(112), (1, 64)),
+    ("embedded-clip", lambda: Embedded(2), pixels(112, 2), (1, 32)),
+    ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1,)),
+]
+
+
+class Ours:
+    """The bench program, asked line by line."""
+
+    def __init__(self, program, threads):
+        command = [program, "serve", str(threads)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, line):
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        return self.process.stdout.readline()
+
+    def run(self, work, batch, numbers):
+        clock, used = self.ask(f"{work} {batch} {numbers}").split()
+        return float(clock), float(used)
+
+
+def timed(work):
+    start, cpu = time.perf_counter(), time.process_time()
+    work()
+    return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3
+
+
+def ways(ours, work, make, given, batch, threads, compiled):
+    """Each way's name and a function that runs it once."""
+    for numbers in ("f32", "bf16", "int8"):
+        yield f"likebut {numbers}", lambda numbers=numbers: ours.run(work, batch, numbers)
+    net, x = make().eval(), given(batch)
+    half = make().eval().to(torch.bfloat16)
+    y = x.to(torch.bfloat16) if x.is_floating_point() else x
+
+    def torch_way(net, x):
+        def run():
+            with torch.inference_mode():
+                return timed(lambda: net(x))
+
+        return run
+
+    yield "PyTorch eager f32", torch_way(net, x)
+    yield "PyTorch eager bf16", torch_way(half, y)
+    if compiled:
+        yield "PyTorch compiled bf16", torch_way(torch.compile(half), y)
+    if openvino:
+        try:
+            with torch.no_grad():
+                model = openvino.convert_model(net, example_input=x)
+        except Exception as error:  # whatever the converter meets: the row is left out, and said to be
+            print(f"OpenVINO cannot convert {work}: {error}", file=sys.stderr)
+            return
+        for numbers in ("f32", "bf16"):
+            hints = {"INFERENCE_PRECISION_HINT": numbers, "INFERENCE_NUM_THREADS": threads}
+            request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
+            data = x.numpy()
+            yield f"OpenVINO {numbers}", lambda r=request: timed(lambda: r.infer([data], share_inputs=True))
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--only", default="")
+    parser.add_argument("--compile", action="store_true")
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    ours = Ours(a.program, a.threads)
+    only = [name for name in a.only.split(",") if name]
+    model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "")
+    flags = next((l.split() for l in open("/proc/cpuinfo") if l.startswith("flags")), [])
+    known = [f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in flags]
+    print("# Frozen networks beside PyTorch and OpenVINO\n")
+    print("Written by `crates/nets/benches/infer.py`; do not edit.")
+    print("Medians of seven rounds in which each way runs once; *times* is the processor time of the way named")
+    print("divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
+    print("| machine | |\n|---|---|")
+    print(f"| processor | {model}: {' '.join(known)} |")
+    print(f"| threads | {a.threads} |")
+    print(f"| system | {platform.system()} {platform.machine()} |")
+    print(f"| PyTorch | {torch.__version__.split('+')[0]} |")
+    print(f"| OpenVINO | {openvino.__version__.split('-')[0] if openvino else 'not installed'} |\n")
+    print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
+    print("|---|--:|---|--:|--:|--:|--:|")
+    for work, make, given, batches in WORKS:
+        if only and work not in only:
+            continue
+        for batch in batches:
+            runs = list(ways(ours, work, make, given, batch, a.threads, a.compile))
+            rounds = [[run() for _, run in runs] for _ in range(ROUNDS + 1)][1:]
+            median = lambda i, j: statistics.median(r[i][j] for r in rounds)
+            rows = {name: (median(i, 0), median(i, 1)) for i, (name, _) in enumerate(runs)}
+            for name, (clock, used) in rows.items():
+                mine = rows["likebut " + name.split()[-1]]
+                print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {clock / mine[0]:.2f} | {used / mine[1]:.2f} |", flush=True)
+            ours.ask("forget")
+
+
+main()

@@ -1,0 +1,155 @@
+//! Frozen networks at work, asked for by name, one run at a time:
+//! `cargo bench -p likebut-nets --bench infer` prints a table of its own, and `infer.py` beside this
+//! asks the same program in turns with PyTorch and OpenVINO.
+//!
+//! Weights, pixels and words are random: the arithmetic is the same. With `serve`, each line of the
+//! standard input, `<work> <batch> <numbers>`, is answered by the milliseconds of one run, by the clock
+//! and of all processors together.
+
+use burn::tensor::{Distribution, Int, Tensor};
+use nets::layers::Numbers;
+use nets::{Backbone, Config, Frames, blip2, blip2::Words};
+use std::collections::HashMap;
+use std::io::BufRead;
+use std::time::Instant;
+
+#[global_allocator]
+static MEMORY: nets::Keeping = nets::Keeping::new();
+
+/// What is asked for where nobody asks: small enough for any machine.
+const TABLE: &[(&str, &[usize])] =
+    &[("vit-g-block-224", &[1, 4]), ("clip-b32", &[1, 32]), ("clip-b32-text", &[1, 32]), ("embedded", &[1, 64])];
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let threads = args.iter().find_map(|a| a.parse().ok()).unwrap_or(2);
+    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first pool of this program");
+    if args.iter().any(|a| a == "serve") {
+        return serve();
+    }
+    println!("| work | batch | threads | numbers | ms | its CPU ms |");
+    println!("|---|--:|--:|---|--:|--:|");
+    for (work, batches) in TABLE {
+        for batch in *batches {
+            for (name, numbers) in Numbers::NAMES {
+                let run = work_of(work, *batch, numbers).expect("a work of the table");
+                let (ms, cpu) = median((0..9).map(|_| timed(&run)).skip(2).collect());
+                println!("| {work} | {batch} | {threads} | {name} | {ms:.2} | {cpu:.2} |");
+            }
+        }
+    }
+}
+
+/// Answers lines until there are none.
+fn serve() {
+    let mut known: HashMap<String, Box<dyn Fn()>> = HashMap::new();
+    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split_whitespace().collect();
+        if let ["forget"] = words[..] {
+            known.clear();
+            println!("ok");
+            continue;
+        }
+        let made = || match words[..] {
+            [work, batch, numbers] => work_of(work, batch.parse().ok()?, Numbers::named(numbers)?),
+            _ => None,
+        };
+        if !known.contains_key(&line) {
+            match made() {
+                Some(run) => known.insert(line.clone(), run),
+                None => {
+                    println!("unknown");
+                    continue;
+                }
+            };
+        }
+        let (ms, cpu) = timed(&known[&line]);
+        println!("{ms} {cpu}");
+    }
+}
+
+/// A network at some work, as one call.
+fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn()>> {
+    let device = nets::cpu();
+    let normal = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
+    let pixels = |side: usize| Tensor::<4>::random([batch, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
+    let words = |length: usize| Words {
+        ids: Tensor::<2, Int>::ones([batch, length], &device).mul_scalar(7),
+        lens: vec![length; batch],
+    };
+    let giant = |side: usize| blip2::Config { image: side, ..blip2::Config::coco_364() };
+    Some(match work {
+        "vit-g-block-224" | "vit-g-block-364" => {
+            let c = giant(if work.ends_with("224") { 224 } else { 364 });
+            let mut vit = blip2::Vit::new(&blip2::Config { vit_depth: 1, ..c.clone() }, &device);
+            vit.pack(numbers);
+            let x = normal([batch, c.tokens(), c.vit_width]);
+            Box::new(move || drop(vit.blocks[0].forward(x.clone())))
+        }
+        "vit-g-224" | "vit-g-364" => {
+            let c = giant(if work.ends_with("224") { 224 } else { 364 });
+            let mut vit = blip2::Vit::new(&c, &device);
+            vit.pack(numbers);
+            let x = pixels(c.image);
+            Box::new(move || drop(vit.forward(x.clone())))
+        }
+        "qformer" | "qformer-text" => {
+            let c = giant(224);
+            let mut net = blip2::QFormer::new(&c, &device);
+            net.pack(numbers);
+            let tokens = c.tokens();
+            let sight = blip2::Sight { tokens: normal([batch, tokens, c.vit_width]), lens: vec![tokens; batch] };
+            let said = words(32);
+            let with_text = work == "qformer-text";
+            Box::new(move || drop(if with_text { net.compose(&sight, &said) } else { net.look(&sight) }))
+        }
+        "embedded" | "embedded-clip" => {
+            let c = Config::Blip2(blip2::Config::toy());
+            let mut net = Backbone::new(&c, &device);
+            net.pack(numbers);
+            // A clip is two frames.
+            let each = if work == "embedded" { 1 } else { 2 };
+            let side = c.image();
+            let x = Tensor::<4>::random([batch * each, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
+            let frames = Frames { of: (0..batch).map(|i| (i * each..(i + 1) * each).collect()).collect() };
+            Box::new(move || drop(nets::weights::floats(net.pictures(x.clone(), &frames))))
+        }
+        name => {
+            let (preset, text) = name.strip_suffix("-text").map_or((name, false), |preset| (preset, true));
+            let c = Config::preset(preset)?;
+            let mut net = Backbone::new(&c, &device);
+            net.pack(numbers);
+            let (x, said) = (pixels(c.image()), words(c.positions()));
+            match text {
+                true => Box::new(move || drop(nets::weights::floats(net.text(&said)))),
+                false => {
+                    let frames = Frames { of: (0..batch).map(|i| vec![i]).collect() };
+                    Box::new(move || drop(nets::weights::floats(net.pictures(x.clone(), &frames))))
+                }
+            }
+        }
+    })
+}
+
+fn timed(work: &dyn Fn()) -> (f64, f64) {
+    let (start, cpu) = (Instant::now(), cpu_ms());
+    work();
+    (start.elapsed().as_secs_f64() * 1e3, cpu_ms() - cpu)
+}
+
+fn median(times: Vec<(f64, f64)>) -> (f64, f64) {
+    let (mut clock, mut used): (Vec<f64>, Vec<f64>) = times.into_iter().unzip();
+    clock.sort_by(f64::total_cmp);
+    used.sort_by(f64::total_cmp);
+    (clock[clock.len() / 2], used[used.len() / 2])
+}
+
+/// Processor time that all threads of this process have used, in milliseconds; 0 where Linux does not say.
+fn cpu_ms() -> f64 {
+    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
+    tasks
+        .filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok())
+        .filter_map(|s| s.split(' ').next()?.parse::<f64>().ok())
+        .sum::<f64>()
+        * 1e-6
+}
