@@ -1,7 +1,7 @@
 """Frozen networks: likebut in turns with PyTorch and OpenVINO, on the same threads.
 
     cargo bench -p likebut-nets --bench infer --no-run     # prints the program's path
-    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--compile] > results/kernels.md
+    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH] [--compile] > results/kernels.md
 
 One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
 the clock and in processor time, so that another program's load falls on all alike.
@@ -167,7 +167,7 @@ WORKS = [
     ("clip-l14", lambda: Vit(1024, 24, 16, 4096, 224, 14, 768), pixels(224), (1, 32)),
     ("clip-b32-text", lambda: Text(512, 12, 8, 2048, 512, 77), ids, (1, 32)),
     ("clip-l14-text", lambda: Text(768, 12, 12, 3072, 768, 77), ids, (1, 32)),
-    ("embedded", lambda: Embedded(1), pixels(112), (1, 64)),
+    ("embedded", lambda: Embedded(1), pixels(112), (1, 32)),
     ("embedded-clip", lambda: Embedded(2), pixels(112, 2), (1, 32)),
     ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1,)),
 ]
@@ -234,6 +234,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--most", type=int, default=32, help="the largest batch")
     parser.add_argument("--compile", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
@@ -257,7 +258,7 @@ def main():
     for work, make, given, batches in WORKS:
         if only and work not in only:
             continue
-        for batch in batches:
+        for batch in (b for b in batches if b <= a.most):
             runs = list(ways(ours, work, make, given, batch, a.threads, a.compile))
             rounds = [[run() for _, run in runs] for _ in range(ROUNDS + 1)][1:]
             median = lambda i, j: statistics.median(r[i][j] for r in rounds)
