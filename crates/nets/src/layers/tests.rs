@@ -87,7 +87,8 @@ fn a_frozen_layer_does_in_one_pass_what_three_did() {
                 ("onto", frozen.onto(x.clone(), rest.clone()), rest.clone() + layer.forward(x.clone())),
             ] {
                 let norm = |t: Tensor<3>| t.powi_scalar(2).sum().sqrt().into_scalar::<f32>();
-                let far = norm(ours - theirs.clone()) / norm(theirs).max(1e-3);
+                // Against the product alone: an activation may make next to nothing of it.
+                let far = norm(ours - theirs) / norm(layer.forward(x.clone()));
                 assert!(far <= most, "{what} in {numbers:?}, {b}×{t}×{k}×{n}: off by {far}");
             }
         }
