@@ -502,6 +502,7 @@ pub enum ModelAction {
     Import(ModelImport),
     Convert(ModelConvert),
     Verify(ModelVerify),
+    Measure(ModelMeasure),
     Remove(ModelRemove),
 }
 
@@ -519,7 +520,8 @@ pub struct ModelList {
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
   likebut model show bge-vl-base          a known one, here or not
-  likebut model show runs/toy/model       one that training wrote")]
+  likebut model show runs/toy/model       one that training wrote
+  likebut model show ./covr2.ckpt         a checkpoint of LAVIS' or CoVR-2's, as it lies")]
 pub struct ModelShow {
     /// Its name, or its folder
     #[arg(value_name = "NAME_OR_FOLDER", default_value = "")]
@@ -560,8 +562,8 @@ pub struct ModelPull {
 /// Give a model that you have a name; its files are linked, not copied
 #[derive(Debug, Args)]
 #[command(before_help = "Examples:
-  likebut model import ~/models/my-clip                  a folder from a hub or from training
-  likebut model import blip2_pretrained.pth --name lavis one checkpoint")]
+  likebut model import ~/models/my-clip                        a folder from a hub or from training
+  likebut model import blip2_finetune_coco.pth --name lavis    one checkpoint, with the words beside it")]
 pub struct ModelImport {
     /// A folder or a checkpoint
     #[arg(value_name = "PATH")]
@@ -582,6 +584,7 @@ pub struct ModelImport {
 #[command(before_help = "Examples:
   likebut model convert blip2_finetune_coco.pth --names transformers --out model.safetensors
   likebut model convert blip2-itm-vit-g --names lavis --out lavis.safetensors
+  likebut model convert clip-l14 --names transformers --out model.safetensors
   likebut model convert old.ckpt --out new.safetensors      the same names, another kind of file
 
 PyTorch's files are read without running anything that is in them.")]
@@ -589,7 +592,7 @@ pub struct ModelConvert {
     /// A name, a folder, or a checkpoint
     #[arg(value_name = "NAME_OR_PATH")]
     pub model: String,
-    /// Whose names are written; lavis and transformers are for BLIP-2
+    /// Whose names are written: for BLIP-2 lavis or transformers, for CLIP openclip or transformers
     #[arg(long, value_name = "WHOSE", default_value = "same")]
     pub names: Names,
     /// The file to write, which ends in .safetensors
@@ -607,6 +610,8 @@ pub enum Names {
     Same,
     /// LAVIS', and so CoVR-2's
     Lavis,
+    /// OpenCLIP's, and so OpenAI's
+    Openclip,
     /// Those of Hugging Face's transformers
     Transformers,
 }
@@ -618,6 +623,20 @@ pub enum Names {
   likebut model verify bge-vl-base        one")]
 pub struct ModelVerify {
     /// Names; all that are here if none is given
+    #[arg(value_name = "NAME")]
+    pub models: Vec<String>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Measure how fast models are on this machine; `likebut model list` then shows it
+#[derive(Debug, Args)]
+#[command(before_help = "Examples:
+  likebut model measure                   all that are here
+  likebut model measure bge-vl-base       one")]
+pub struct ModelMeasure {
+    /// Names or folders; all that are here if none is given
     #[arg(value_name = "NAME")]
     pub models: Vec<String>,
     /// Print one JSON object

@@ -8,6 +8,7 @@ mod folders;
 mod heat;
 mod hits;
 mod interrupt;
+mod machine;
 mod models;
 mod page;
 mod paint;
@@ -15,6 +16,7 @@ mod paths;
 mod progress;
 mod settings;
 mod shelf;
+mod speed;
 mod terminal;
 mod walk;
 

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use library::Library;
-use methods::{METHODS, Method, Model};
+use methods::{METHODS, Manifest, Method, Model};
 use nets::published::Published;
-use nets::weights::{Checkpoint, Loaded};
+use nets::weights::{Checkpoint, Loaded, WeightsError};
 use search::Engine;
 
 use crate::exit::{Exit, Failure, nearest};
@@ -34,31 +34,83 @@ pub fn load(meant: &Meant, device: &nets::Device) -> Result<(Model, Option<Loade
     let inside = "leave --model out to use the one inside the program";
     match meant {
         Meant::Inside => Ok((embedded(device)?, None)),
-        Meant::Here { name, folder } if is_published(folder) => {
-            published(name, folder, device).map(|(m, l)| (m, Some(l))).map_err(|f| f.hint(inside))
-        }
-        Meant::Here { folder, .. } => {
+        Meant::Here { folder, .. } if is_ours(folder) => {
             Ok((Model::open(folder, device).map_err(|e| Failure::from(e).hint(inside))?, None))
+        }
+        Meant::Here { name, folder } => {
+            published(name, folder, device).map(|(m, l)| (m, Some(l))).map_err(|f| f.hint(inside))
         }
     }
 }
 
-/// A folder as others publish it: sizes, view and words from its own files.
-fn published(name: &str, folder: &Path, device: &nets::Device) -> Result<(Model, Loaded), Failure> {
-    let bad = |e: &dyn std::fmt::Display| Failure::new(Exit::Missing, format!("{}: {e}", shown(folder)));
-    let weights = Checkpoint::open(folder).map_err(|e| bad(&e))?;
-    let found = Published::read(folder, &weights).map_err(|e| bad(&e))?;
+/// What a model says of itself while its weights stay on disk.
+pub struct Look {
+    /// Its name.
+    pub name: String,
+    /// What it is good for.
+    pub about: String,
+    /// Whether it has only ever seen drawn scenes.
+    pub drawn_only: bool,
+    /// Its family.
+    pub family: nets::Family,
+    /// Numbers in its weights.
+    pub numbers: u64,
+}
+
+/// Looks at a model without loading it: its settings, and the names and shapes of its tensors.
+pub fn look(meant: &Meant) -> Result<Look, Failure> {
+    let numbers =
+        |weights: &Checkpoint| weights.tensors().map(|(_, entry)| entry.shape.iter().product::<usize>() as u64).sum();
+    let own = |manifest: Manifest, weights: &Checkpoint| Look {
+        family: manifest.backbone.family(),
+        numbers: numbers(weights),
+        name: manifest.name,
+        about: manifest.about,
+        drawn_only: manifest.drawn_only,
+    };
+    let open = |weights: Result<Checkpoint, WeightsError>| weights.map_err(|e| Failure::new(Exit::Missing, e));
+    match meant {
+        Meant::Inside => Ok(own(Manifest::from_bytes(MANIFEST)?, &open(Checkpoint::from_bytes(WEIGHTS.to_vec()))?)),
+        Meant::Here { folder, .. } if is_ours(folder) => {
+            Ok(own(Manifest::open(folder)?, &open(Checkpoint::open(&folder.join("model.safetensors")))?))
+        }
+        Meant::Here { name, folder } => {
+            let (weights, found) = described(folder)?;
+            let (name, about) = called(name);
+            Ok(Look { name, about, drawn_only: false, family: found.config.family(), numbers: numbers(&weights) })
+        }
+    }
+}
+
+/// A folder as others publish it, or a checkpoint of theirs: sizes, view and words from its own files.
+fn published(name: &str, place: &Path, device: &nets::Device) -> Result<(Model, Loaded), Failure> {
+    let (weights, found) = described(place)?;
     let digest = shelf::digest(weights.files())?;
+    let (short, about) = called(name);
+    Ok(Model::published(&short, &about, found, &weights, digest, device)?)
+}
+
+/// What lies in a published place, and what it says of itself.
+fn described(place: &Path) -> Result<(Checkpoint, Published), Failure> {
+    let bad = |e: &dyn std::fmt::Display| Failure::new(Exit::Missing, format!("{}: {e}", shown(place)));
+    let weights = Checkpoint::open(place).map_err(|e| bad(&e))?;
+    let beside = if place.is_dir() { place } else { place.parent().unwrap_or(Path::new("")) };
+    let weights = nets::blip2::import::completed(weights, beside).map_err(|e| bad(&e))?;
+    let found = Published::read(place, &weights, &Shelf::open().vocabularies()).map_err(|e| bad(&e))?;
+    Ok((weights, found))
+}
+
+/// The name that spaces carry, and what it is good for.
+fn called(name: &str) -> (String, String) {
     let about = hub::known(name).map_or("a published model", |k| k.about);
     // A folder's path is not its name: the same model elsewhere must be the same space.
     let short = Path::new(name).file_name().map_or(name.into(), |n| n.to_string_lossy());
-    Ok(Model::published(&short, about, found, &weights, digest, device)?)
+    (short.into_owned(), about.to_owned())
 }
 
-/// Whether a folder is laid out as others do it: their configuration, and none of ours.
-fn is_published(folder: &Path) -> bool {
-    let has = |name: &str| folder.join(name).exists();
-    folder.is_dir() && !has("manifest.json") && (has("config.json") || has("open_clip_config.json"))
+/// Whether a folder is laid out as we do it.
+fn is_ours(folder: &Path) -> bool {
+    folder.is_dir() && folder.join("manifest.json").exists()
 }
 
 /// The method that is asked for; where nobody asks, the one that suits the model.

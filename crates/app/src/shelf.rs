@@ -26,7 +26,7 @@ pub struct Shelf {
 pub enum Meant {
     /// The one inside the program.
     Inside,
-    /// A folder on this disk.
+    /// A folder on this disk, or one checkpoint.
     Here {
         /// What it is called.
         name: String,
@@ -124,6 +124,23 @@ impl Shelf {
         names.iter().filter_map(|n| self.named(n).ok().flatten()).collect()
     }
 
+    /// Folders of the shared cache that hold BERT's vocabulary, with which every BLIP-2 reads: Python's
+    /// LAVIS brings it there.
+    pub fn vocabularies(&self) -> Vec<PathBuf> {
+        let repos = [
+            "bert-base-uncased",
+            "google-bert/bert-base-uncased",
+            "Salesforce/blip2-itm-vit-g",
+            "Salesforce/blip2-itm-vit-g-coco",
+        ];
+        let folders = repos.map(|r| self.hub.place.cache.join(format!("models--{}", r.replace('/', "--"))));
+        let snapshots = folders.iter().flat_map(|f| std::fs::read_dir(f.join("snapshots")).into_iter().flatten());
+        let mut found: Vec<PathBuf> = snapshots.flatten().map(|e| e.path()).collect();
+        found.retain(|folder| folder.join("vocab.txt").is_file());
+        found.sort();
+        found
+    }
+
     /// What a pull of this model that was stopped has left, in bytes.
     pub fn partial_bytes(&self, known: &Known) -> u64 {
         hub::Repo::parse(known.repo).map_or(0, |repo| self.hub.cache.partial_bytes(&repo))
@@ -166,8 +183,18 @@ pub fn decimal(bytes: u64) -> String {
     }
 }
 
-/// The layout of a folder that the user has, by what its configuration says of itself.
+/// The layout of a folder or a checkpoint that the user has, by what its configuration says of itself,
+/// or the names of its tensors.
 pub fn family_of(folder: &Path) -> Family {
+    if folder.is_file() {
+        let weights = nets::weights::Checkpoint::open(folder).ok();
+        return match weights.and_then(|w| nets::Family::of(&w)) {
+            Some(nets::Family::Blip2) => Family::Blip2,
+            Some(nets::Family::Clip) => Family::Clip,
+            Some(nets::Family::Siglip) => Family::Siglip,
+            None => Family::Other,
+        };
+    }
     if folder.join("open_clip_config.json").exists() {
         return Family::OpenClip;
     }
@@ -243,7 +270,7 @@ mod tests {
         let typed = folder.display().to_string();
         assert_eq!(shelf.find(&typed).unwrap(), Meant::Here { name: typed.clone(), folder: folder.clone() });
         assert_eq!(name_from(&folder), "my-clip");
-        shelf.store.import("my-clip", &folder, Family::Clip, false, &mut |_| {}).unwrap();
+        shelf.store.import("my-clip", &folder, &[], Family::Clip, false, &mut |_| {}).unwrap();
         let Meant::Here { folder, .. } = shelf.find("my-clip").unwrap() else { panic!("it is not inside") };
         assert!(folder.starts_with(dir.path().join("models")), "{folder:?}");
         assert_eq!(shelf.here().len(), 1);

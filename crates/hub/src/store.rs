@@ -22,7 +22,7 @@ const FORMAT: u32 = 1;
 /// A record is small.
 const MAX_RECORD_BYTES: u64 = 4 << 20;
 /// What a folder of a model may hold that we read.
-const READ_ENDINGS: &[&str] = &["safetensors", "json", "txt", "model", "pth", "pt", "ckpt"];
+const READ_ENDINGS: &[&str] = &["safetensors", "json", "txt", "model", "gz", "pth", "pt", "ckpt", "bin"];
 /// More files than this are no model.
 const MAX_FILES: usize = 1000;
 
@@ -148,11 +148,13 @@ impl Store {
         std::fs::rename(&new, &path).map_err(at(&path))
     }
 
-    /// Takes a folder or a checkpoint that the user has under a name. Nothing is changed at `path`.
+    /// Takes a folder or a checkpoint that the user has under a name, and what else it needs from
+    /// elsewhere. Nothing is changed at `path`.
     pub fn import(
         &self,
         name: &str,
         path: &Path,
+        also: &[PathBuf],
         family: Family,
         copy: bool,
         tell: &mut dyn FnMut(&Path),
@@ -166,13 +168,15 @@ impl Store {
             });
         }
         let root = path.canonicalize().map_err(at(path))?;
-        let (files, passed_over) = if root.is_dir() { readable(&root)? } else { (vec![root.clone()], 0) };
+        let (mut files, passed_over) = if root.is_dir() { readable(&root)? } else { (vec![root.clone()], 0) };
+        files.extend_from_slice(also);
         if files.len() > MAX_FILES {
             return Err(bad("it holds more files than a model has; name the folder of the model itself"));
         }
-        let is_weights = |p: &PathBuf| ending(p).is_some_and(|e| !matches!(e.as_str(), "json" | "txt" | "model"));
+        let is_weights =
+            |p: &PathBuf| ending(p).is_some_and(|e| !matches!(e.as_str(), "json" | "txt" | "model" | "gz"));
         if !files.iter().any(is_weights) {
-            return Err(bad("it holds no weights that likebut reads (.safetensors, .pth, .pt, .ckpt)"));
+            return Err(bad("it holds no weights that likebut reads (.safetensors, .pth, .pt, .ckpt, .bin)"));
         }
         // Made beside and renamed, so that a name is never half a model.
         let new = self.root.join(format!(".{name}.new"));
@@ -270,6 +274,12 @@ fn readable(folder: &Path) -> Result<(Vec<PathBuf>, usize), Error> {
             _ => others += 1,
         }
     }
+    // What is there twice is read once.
+    if files.iter().any(|f| ending(f).as_deref() == Some("safetensors")) {
+        let before = files.len();
+        files.retain(|f| ending(f).as_deref() != Some("bin"));
+        others += before - files.len();
+    }
     files.sort();
     Ok((files, others))
 }
@@ -294,7 +304,7 @@ mod tests {
     #[test]
     fn what_is_imported_is_linked_recorded_and_checked() {
         let (_dir, store, model) = setting();
-        let done = store.import("mine", &model, Family::Other, false, &mut |_| {}).unwrap();
+        let done = store.import("mine", &model, &[], Family::Other, false, &mut |_| {}).unwrap();
         assert_eq!((done.record.files.len(), done.passed_over), (2, 2));
         assert!(done.folder.join("model.safetensors").is_symlink());
         assert_eq!(store.names(), ["mine"]);
@@ -315,7 +325,7 @@ mod tests {
     fn a_copy_stands_alone_and_one_file_is_a_model() {
         let (_dir, store, model) = setting();
         let file = model.join("model.safetensors");
-        let done = store.import("one", &file, Family::Other, true, &mut |_| {}).unwrap();
+        let done = store.import("one", &file, &[], Family::Other, true, &mut |_| {}).unwrap();
         std::fs::remove_file(&file).unwrap();
         assert!(Store::verify(&done.record, &done.folder, &mut |_| {}).is_whole());
     }
@@ -323,7 +333,8 @@ mod tests {
     #[test]
     fn what_cannot_be_meant_is_refused_and_leaves_nothing() {
         let (dir, store, model) = setting();
-        let import = |name: &str, path: &Path| store.import(name, path, Family::Other, false, &mut |_| {}).map(drop);
+        let import =
+            |name: &str, path: &Path| store.import(name, path, &[], Family::Other, false, &mut |_| {}).map(drop);
         assert!(matches!(import("../evil", &model), Err(Error::ModelName { .. })));
         assert!(matches!(import("x", &dir.path().join("gone")), Err(Error::Io { .. })));
         assert!(matches!(import("x", &model.join("config.json")), Err(Error::Import { .. })));

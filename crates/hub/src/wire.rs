@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
 /// A connection that is silent for this long is dead.
 const SILENCE: Duration = Duration::from_secs(30);
@@ -120,6 +120,29 @@ fn passing(error: std::io::Error) -> Fault {
     }
 }
 
+/// Why encryption did not come about. A certificate will not be another one in a minute.
+fn unfamiliar(error: std::io::Error) -> Fault {
+    let Some(why) = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>()) else {
+        return passing(error);
+    };
+    Fault::Lasting(match why {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "its certificate is signed by nobody whom this system trusts; if a company or a mirror signs its own, \
+             name the file with the signer's certificate in SSL_CERT_FILE"
+                .into()
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => "its certificate is that of another host".into(),
+        rustls::Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }) => {
+            "its certificate has expired; if it has not, this machine's clock is wrong".into()
+        }
+        rustls::Error::InvalidCertificate(other) => format!("its certificate is not valid: {other}"),
+        rustls::Error::InvalidMessage(_) => "it does not speak HTTPS there; is it http://?".into(),
+        other => format!("encryption did not come about: {other}"),
+    })
+}
+
 /// A connection, through a proxy if there is one, encrypted if that is asked for.
 fn connected(question: &Question<'_>) -> Result<Box<dyn Stream>, Fault> {
     let port = if question.https { 443 } else { 80 };
@@ -147,8 +170,12 @@ fn connected(question: &Question<'_>) -> Result<Box<dyn Stream>, Fault> {
     }
     let server = ServerName::try_from(name.trim_matches(['[', ']']).to_owned())
         .map_err(|_| Fault::Lasting("its name is none that a certificate could have".into()))?;
-    let connection =
+    let mut connection =
         ClientConnection::new(trust()?, server).map_err(|e| Fault::Lasting(format!("cannot encrypt: {e}")))?;
+    // Before anything is said: who is not who we want to speak with is not to hear a question.
+    while connection.is_handshaking() {
+        connection.complete_io(&mut stream).map_err(unfamiliar)?;
+    }
     Ok(Box::new(StreamOwned::new(connection, stream)))
 }
 

@@ -3,8 +3,8 @@
     python3 clip_full_size.py write   KIND FOLDER           random weights, as the published folders have them
     python3 clip_full_size.py vectors KIND FOLDER PICTURE…  what the reference makes of pictures and texts, in f32
 
-KIND is l14 (transformers' CLIPModel, as openai/clip-vit-large-patch14), h14 or bigg14 (open_clip, as
-laion/CLIP-ViT-H-14… and …-bigG-14…). FOLDER must lie outside the repository: weights are bf16, 0.9, 2 and 5 GB.
+KIND is l14 (transformers' CLIPModel, as openai/clip-vit-large-patch14), h14, g14 or bigg14 (open_clip, as
+laion/CLIP-ViT-H-14…, …-g-14… and …-bigG-14…). FOLDER must lie outside the repository: weights are bf16, 0.9, 2, 2.7 and 5 GB.
 Each step is a process of its own, so that the weights are in memory once; the second holds them as f32.
 Needs torch, transformers, open_clip, safetensors, Pillow 11.3, numpy.
 """
@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 SIDE = 224
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-OPEN_CLIP = {"h14": "ViT-H-14", "bigg14": "ViT-bigG-14"}
+OPEN_CLIP = {"h14": "ViT-H-14", "g14": "ViT-g-14", "bigg14": "ViT-bigG-14"}
 TEXTS = [
     "a photo of a cat", "make the ball red", "The SAME dog, but on a beach at sunset!", "it’s naïve café — “quoted”",
     "two   spaces\tand a tab", "👍🏽 12345 & more", "", "a very long sentence about nothing at all " * 20,

@@ -25,7 +25,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let names = ["model.safetensors", "open_clip_model.safetensors"];
     let file = names.iter().map(|n| dir.join(n)).find(|p| p.is_file()).ok_or("no weights in the folder")?;
     let weights = Checkpoint::open(&file)?;
-    let published = Published::read(dir, &weights)?;
+    let published = Published::read(dir, &weights, &[])?;
     let (model, report) = Model::published("full-size", "", published, &weights, Digest::of(b""), &nets::cpu())?;
     println!("{report}");
     println!("loaded in {:.1} s, peak memory {} MB", began.elapsed().as_secs_f64(), peak_mb());

@@ -14,7 +14,7 @@ use nets::blip2::{self, Blip2, QFormer, Sight};
 use nets::layers::{Linear, Numbers};
 use nets::published::Published;
 use nets::view::View;
-use nets::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
+use nets::weights::{Checkpoint, Loaded, Names, Tensors, WeightsError, fill, floats};
 use nets::words::{Reading, Tokenizer, WordsError};
 use nets::{Backbone, Config, Device, FamilyError, Frames, layers};
 use std::collections::HashMap;
@@ -182,6 +182,16 @@ pub struct Model {
 }
 
 impl Manifest {
+    /// Of a folder; the weights are not looked at.
+    pub fn open(dir: &Path) -> Result<Self, ModelError> {
+        parsed(&read(&dir.join("manifest.json"))?)
+    }
+
+    /// From its bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, ModelError> {
+        parsed(bytes)
+    }
+
     /// How its words are read.
     pub fn reading(&self) -> Reading {
         self.words.clone().unwrap_or_else(|| self.backbone.reading())
@@ -305,58 +315,55 @@ impl Model {
         ))
     }
 
-    /// From a folder.
+    /// From a folder. The weights stay on disk, and are read from there one tensor at a time.
     pub fn open(dir: &Path, device: &Device) -> Result<Self, ModelError> {
-        let read = |name: &str| {
-            let path = dir.join(name);
-            let fail = |why: String| ModelError::Read { path: path.clone(), why };
-            let size = std::fs::metadata(&path).map_err(|e| fail(e.to_string()))?.len();
-            if size > MAX_BYTES {
-                return Err(fail(format!("it has {size} bytes, at most {MAX_BYTES} are read")));
-            }
-            std::fs::read(&path).map_err(|e| fail(e.to_string()))
-        };
-        let manifest = read("manifest.json")?;
-        let file = parsed(&manifest)?.reading().file();
-        Self::from_parts(&manifest, &read("model.safetensors")?, &read(file)?, device)
+        let manifest = Manifest::open(dir)?;
+        let path = dir.join("model.safetensors");
+        let fail = |e: std::io::Error| ModelError::Read { path: path.clone(), why: e.to_string() };
+        small(&path)?;
+        let found = Digest::of_reader(&mut std::fs::File::open(&path).map_err(fail)?).map_err(fail)?;
+        let pieces = read(&dir.join(manifest.reading().file()))?;
+        Self::of(manifest, found, &Checkpoint::open(&path)?, pieces, device)
     }
 
     /// From the contents of the three files; `pieces` is the one that [`Reading::file`] names.
     pub fn from_parts(manifest: &[u8], weights: &[u8], pieces: &[u8], device: &Device) -> Result<Self, ModelError> {
-        let manifest = parsed(manifest)?;
         let found = Digest::of(weights);
+        Self::of(parsed(manifest)?, found, &Checkpoint::from_bytes(weights.to_vec())?, pieces.to_vec(), device)
+    }
+
+    /// Weights whose digest was `found`.
+    fn of(
+        manifest: Manifest,
+        found: Digest,
+        weights: &Checkpoint,
+        pieces: Vec<u8>,
+        device: &Device,
+    ) -> Result<Self, ModelError> {
         if found != manifest.weights {
             return Err(ModelError::Digest { expected: manifest.weights.short(), found: found.short() });
         }
         manifest.check()?;
-        let words = manifest.tokenizer(pieces)?;
-        let all = Tensors::from_bytes(weights)?;
-        let backbone = Backbone::new(&manifest.backbone, device).filled(&all.under("backbone"), device)?;
+        let words = manifest.tokenizer(&pieces)?;
+        let backbone =
+            Backbone::new(&manifest.backbone, device).filled_from(weights, &Names::under("backbone"), device)?;
         let imagine = match &manifest.imagine {
             Some(c) => {
                 c.check().map_err(ModelError::Manifest)?;
-                Some(all.under("imagine").fill(Imagine::new(c, manifest.backbone.embed(), device), device)?)
+                let head = Imagine::new(c, manifest.backbone.embed(), device);
+                Some(fill(head, weights, &Names::under("imagine"), device)?.0)
             }
             None => None,
         };
-        let theirs = all.under("gallery");
-        let gallery = match theirs.map.is_empty() {
-            true => None,
-            false => {
+        let gallery = match weights.tensors().any(|(name, _)| name.starts_with("gallery.")) {
+            false => None,
+            true => {
                 let family = |source| ModelError::Family { method: "covr2", model: manifest.name.clone(), source };
-                Some(theirs.fill(Gallery::of(backbone.blip2().map_err(family)?), device)?)
+                let gallery = Gallery::of(backbone.blip2().map_err(family)?);
+                Some(fill(gallery, weights, &Names::under("gallery"), device)?.0)
             }
         };
-        Ok(Self {
-            manifest,
-            backbone,
-            imagine,
-            gallery,
-            words,
-            device: device.clone(),
-            pieces: pieces.to_vec(),
-            numbers: Numbers::F32,
-        })
+        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces, numbers: Numbers::F32 })
     }
 
     /// Packs the weights of the backbone, which never change again, as numbers of this kind. Its space
@@ -475,6 +482,21 @@ fn pixels(view: &View, seen: &[&Seen], device: &Device) -> (Tensor<4>, Frames) {
         })
         .collect();
     (view.tensor(&flat, device), Frames { of })
+}
+
+/// Refuses what is too large for a model's file.
+fn small(path: &Path) -> Result<(), ModelError> {
+    let fail = |why: String| ModelError::Read { path: path.to_owned(), why };
+    match std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len() {
+        size if size > MAX_BYTES => Err(fail(format!("it has {size} bytes, at most {MAX_BYTES} are read"))),
+        _ => Ok(()),
+    }
+}
+
+/// A small file, whole.
+fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
+    small(path)?;
+    std::fs::read(path).map_err(|e| ModelError::Read { path: path.to_owned(), why: e.to_string() })
 }
 
 /// A manifest from its bytes; the layout's version is looked at before anything else.

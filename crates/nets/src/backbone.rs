@@ -7,7 +7,7 @@ use crate::blip2::{self, Blip2};
 use crate::clip::{self, Clip};
 use crate::layers::{Numbers, normalise};
 use crate::siglip::{self, Siglip};
-use crate::weights::{Checkpoint, Loaded, Tensors, WeightsError, floats};
+use crate::weights::{Checkpoint, Loaded, Names, Shelf, Tensors, WeightsError, fill, floats};
 use crate::words::{Cleaning, Reading, Words};
 use burn::tensor::{Device, Int, Tensor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -38,6 +38,20 @@ impl Family {
             Self::Clip => "clip",
             Self::Siglip => "siglip",
         }
+    }
+
+    /// Whose weights these are, by the names of their tensors; `None` if nobody's that is known here.
+    pub fn of(weights: &Checkpoint) -> Option<Self> {
+        let any = |found: &dyn Fn(&str) -> bool| weights.tensors().any(|(name, _)| found(name));
+        // The eyes of BLIP-2 and CLIP have one name in transformers, so the Q-Former is asked first.
+        if any(&|n| n.starts_with("Qformer.") || n.starts_with("qformer.")) {
+            return Some(Self::Blip2);
+        }
+        if any(&|n| n.ends_with("vision_model.head.probe")) {
+            return Some(Self::Siglip);
+        }
+        let names: Vec<&str> = weights.tensors().map(|(name, _)| name).collect();
+        clip::import::Found::of(&names).ok().map(|_| Self::Clip)
     }
 }
 
@@ -389,10 +403,15 @@ impl Backbone {
 
     /// The network with these values; every parameter must be there, in its shape.
     pub fn filled(self, from: &Tensors, device: &Device) -> Result<Self, WeightsError> {
+        self.filled_from(from, &Names::same(), device)
+    }
+
+    /// The same from wherever tensors lie, one at a time: nothing is in memory twice.
+    pub fn filled_from(self, from: &dyn Shelf, names: &Names, device: &Device) -> Result<Self, WeightsError> {
         Ok(match self {
-            Self::Blip2(net) => from.fill(*net, device)?.into(),
-            Self::Clip(net) => from.fill(*net, device)?.into(),
-            Self::Siglip(net) => from.fill(*net, device)?.into(),
+            Self::Blip2(net) => fill(*net, from, names, device)?.0.into(),
+            Self::Clip(net) => fill(*net, from, names, device)?.0.into(),
+            Self::Siglip(net) => fill(*net, from, names, device)?.0.into(),
         })
     }
 }

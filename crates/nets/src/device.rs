@@ -21,6 +21,11 @@ pub fn cpu() -> Device {
     Device::flex()
 }
 
+/// The instructions that arithmetic is done with on the CPU, by the name that `LIKEBUT_CPU` knows.
+pub fn instructions() -> &'static str {
+    kernels::Path::chosen().name()
+}
+
 /// A device by name: `cpu`, or `gpu` for the best one that Vulkan, Metal or WebGPU can reach.
 pub fn device(name: &str) -> Result<Device, DeviceError> {
     match name {

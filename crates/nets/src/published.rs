@@ -10,10 +10,13 @@
 //! | `vocab.txt` | Hugging Face | BLIP-2's words |
 //! | `tokenizer.json` | Hugging Face | SigLIP 2's words |
 //!
+//! A file that lies alone (LAVIS' `.pth`, CoVR-2's `.ckpt`, OpenAI's `.pt`) says its sizes by the shapes
+//! of its tensors; its view is the one that its makers' code has.
+//!
 //! What a file says that would change the numbers and is not known here is refused by name: a model
 //! that is nearly right is worse than none.
 
-use crate::backbone::Config;
+use crate::backbone::{Config, Family};
 use crate::view::{CLIP_MEAN, CLIP_STD, Filter, Fit, View};
 use crate::words::{Cleaning, Reading, WordsError, merges_from_bytes, merges_from_tokenizer_json};
 use crate::{blip2, clip, siglip, weights};
@@ -65,24 +68,97 @@ const MAX_SETTINGS_BYTES: u64 = 16 << 20;
 /// The largest vocabulary, Gemma's, has 34 MB.
 const MAX_PIECES_BYTES: u64 = 128 << 20;
 
+/// Where a model's words may be.
+#[derive(Clone, Copy, Debug)]
+struct Places<'a> {
+    /// Beside the weights.
+    beside: &'a Path,
+    /// Elsewhere on this disk.
+    elsewhere: &'a [PathBuf],
+}
+
 impl Published {
-    /// From a folder; `weights` are those in it, for what its settings leave open.
-    pub fn read(dir: &Path, weights: &weights::Checkpoint) -> Result<Self, PublishedError> {
-        let config_json = dir.join("config.json");
-        if config_json.is_file() {
-            return hugging_face(dir, weights, &config_json);
+    /// From a folder, or from a file that says what it is by itself; `weights` are those in it.
+    /// BERT's vocabulary, which is one for all BLIP-2s, is also looked for `elsewhere`.
+    pub fn read(place: &Path, weights: &weights::Checkpoint, elsewhere: &[PathBuf]) -> Result<Self, PublishedError> {
+        let beside = match place.is_dir() {
+            true => place,
+            false => place.parent().unwrap_or(Path::new("")),
+        };
+        let places = Places { beside, elsewhere };
+        let family = Family::of(weights);
+        // LAVIS writes no settings: what lies beside its files is somebody else's.
+        let lavis = family == Some(Family::Blip2) && weights.tensors().any(|(n, _)| n.starts_with("Qformer."));
+        let (newer, older) = (beside.join("config.json"), beside.join("open_clip_config.json"));
+        match family {
+            _ if newer.is_file() && !lavis => hugging_face(places, weights, &newer),
+            _ if older.is_file() && !lavis => open_clip(beside, &older),
+            Some(Family::Blip2) => blip2_alone(places, weights),
+            Some(Family::Clip) if weights.entry("input_resolution").is_some() => openai_alone(beside, weights),
+            // Sizes could be read off the shapes, but not which activation is between them.
+            _ => Err(PublishedError::Read {
+                path: beside.join("config.json"),
+                why: "neither it nor open_clip_config.json lies beside the weights, and their tensors alone do not \
+                      say what is to be done with them; copy the whole folder that they were published in"
+                    .into(),
+            }),
         }
-        let path = dir.join("open_clip_config.json");
-        let json = settings(&path)?;
-        let wrong = |why: String| PublishedError::Config { path: path.clone(), why };
-        let config = clip::import::config_from_open_clip(&json).map_err(wrong)?;
-        let view = open_clip_view(&json["preprocess_cfg"], config.image).map_err(wrong)?;
-        let reading = Reading::Clip { longest: config.context, cleaning: Cleaning::OpenClip };
-        Ok(Self { config: config.into(), reading, pieces: clip_pieces(dir)?, view })
     }
 }
 
-fn hugging_face(dir: &Path, weights: &weights::Checkpoint, path: &Path) -> Result<Published, PublishedError> {
+/// A BLIP-2 without settings: LAVIS', and what was trained with its code.
+fn blip2_alone(places: Places, weights: &weights::Checkpoint) -> Result<Published, PublishedError> {
+    let config = blip2::import::config_of(weights)?;
+    let (path, pieces) = bert_pieces(places)?;
+    let lines = String::from_utf8_lossy(&pieces).lines().count();
+    // [DEC] is added by code, not by the file.
+    if !(config.vocab.saturating_sub(1)..=config.vocab).contains(&lines) {
+        let (needed, most) = (config.vocab.saturating_sub(1), config.vocab);
+        let why = format!("it has {lines} pieces, these weights were trained with {needed} or {most}: {BERT}");
+        return Err(PublishedError::Read { path, why });
+    }
+    let view = View::squash(config.image as u32);
+    let config = Config::from(config);
+    Ok(Published { reading: config.reading(), config, pieces, view })
+}
+
+/// OpenAI's own archive of a CLIP.
+fn openai_alone(dir: &Path, weights: &weights::Checkpoint) -> Result<Published, PublishedError> {
+    let names: Vec<&str> = weights.tensors().map(|(name, _)| name).collect();
+    let config = clip::import::config_from_shapes(&clip::import::Found::of(&names)?, weights)?;
+    let reading = Reading::Clip { longest: config.context, cleaning: Cleaning::OpenClip };
+    let view = View::centre_crop(config.image as u32);
+    Ok(Published { config: config.into(), reading, pieces: clip_pieces(dir)?, view })
+}
+
+/// What is to be done where BLIP-2's words are missing.
+const BERT: &str = "BLIP-2 reads words with BERT's vocabulary, vocab.txt of google-bert/bert-base-uncased (30,522 \
+                    pieces, 232 kB); put that file beside the weights";
+
+fn bert_pieces(places: Places) -> Result<(PathBuf, Vec<u8>), PublishedError> {
+    let folders = [places.beside].into_iter().chain(places.elsewhere.iter().map(PathBuf::as_path));
+    match folders.map(|dir| dir.join("vocab.txt")).find(|path| path.is_file()) {
+        Some(path) => file(&path, MAX_PIECES_BYTES).map(|pieces| (path, pieces)),
+        None => Err(PublishedError::Read {
+            path: places.beside.join("vocab.txt"),
+            why: format!("it is not there, nor in the shared cache of the hub; {BERT}"),
+        }),
+    }
+}
+
+/// Settings as OpenCLIP writes them.
+fn open_clip(dir: &Path, path: &Path) -> Result<Published, PublishedError> {
+    let json = settings(path)?;
+    let wrong = |why: String| PublishedError::Config { path: path.to_owned(), why };
+    let config = clip::import::config_from_open_clip(&json).map_err(wrong)?;
+    let view = open_clip_view(&json["preprocess_cfg"], config.image).map_err(wrong)?;
+    let reading = Reading::Clip { longest: config.context, cleaning: Cleaning::OpenClip };
+    Ok(Published { config: config.into(), reading, pieces: clip_pieces(dir)?, view })
+}
+
+/// Settings as transformers writes them.
+fn hugging_face(places: Places, weights: &weights::Checkpoint, path: &Path) -> Result<Published, PublishedError> {
+    let dir = places.beside;
     let json = settings(path)?;
     let wrong = |why: String| PublishedError::Config { path: path.to_owned(), why };
     let (config, reading, pieces): (Config, _, _) = match json["model_type"].as_str().unwrap_or_default() {
@@ -104,8 +180,7 @@ fn hugging_face(dir: &Path, weights: &weights::Checkpoint, path: &Path) -> Resul
         "blip-2" => {
             // Its settings say less than its tensors do.
             let config = Config::from(blip2::import::config_of(weights)?);
-            let pieces = file(&dir.join("vocab.txt"), MAX_PIECES_BYTES)?;
-            (config.clone(), config.reading(), pieces)
+            (config.clone(), config.reading(), bert_pieces(places)?.1)
         }
         other => return Err(wrong(format!("its model_type is {other:?}; known are clip, siglip and blip-2"))),
     };
@@ -265,7 +340,7 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("likebut-published-{}", std::process::id()));
         std::fs::create_dir_all(&dir).unwrap();
         let weights = weights::Checkpoint::open(&clip::golden::path("open-clip.safetensors")).unwrap();
-        let read = || Published::read(&dir, &weights);
+        let read = || Published::read(&dir, &weights, &[]);
         assert!(read().unwrap_err().to_string().contains("open_clip_config.json"));
         std::fs::copy(clip::golden::path("open-clip.json"), dir.join("open_clip_config.json")).unwrap();
         assert!(read().unwrap_err().to_string().contains("merges.txt"));
@@ -280,6 +355,31 @@ mod tests {
         assert_eq!(read().unwrap().config.embed(), 10);
         std::fs::write(dir.join("config.json"), r#"{"model_type": "flava"}"#).unwrap();
         assert!(read().unwrap_err().to_string().contains("flava"));
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn a_file_alone_says_what_it_is_by_its_tensors() {
+        let dir = std::env::temp_dir().join(format!("likebut-alone-{}", std::process::id()));
+        let cache = dir.join("cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        let golden = |name: &str| clip::golden::path("../checkpoints").join(name);
+        let file = dir.join("lavis.pth");
+        std::fs::copy(golden("lavis.pth"), &file).unwrap();
+        // Another model's settings beside it are another model's.
+        std::fs::write(dir.join("config.json"), r#"{"model_type": "clip"}"#).unwrap();
+        let weights = weights::Checkpoint::open(&file).unwrap();
+        assert_eq!(Family::of(&weights), Some(Family::Blip2));
+        let read = || Published::read(&file, &weights, std::slice::from_ref(&cache));
+        let says = read().unwrap_err().to_string();
+        assert!(says.contains("bert-base-uncased") && says.contains("beside the weights"), "{says}");
+        let vocab = |n: usize| (0..n).map(|i| format!("piece{i}\n")).collect::<String>();
+        std::fs::write(cache.join("vocab.txt"), vocab(22)).unwrap();
+        assert!(read().unwrap_err().to_string().contains("it has 22 pieces, these weights were trained with 23 or 24"));
+        std::fs::write(cache.join("vocab.txt"), vocab(23)).unwrap();
+        let found = read().unwrap();
+        assert_eq!((found.view, found.reading), (View::squash(28), Reading::WordPiece { longest: 16 }));
+        assert_eq!(found.config.blip2().unwrap().ln_vision_eps, 1e-5, "LAVIS'");
         std::fs::remove_dir_all(dir).unwrap();
     }
 }

@@ -77,15 +77,20 @@ fn processor() -> Finding {
     }
 }
 
-/// Linux says in a file how much is free; elsewhere we would need another library only to print it.
-fn memory() -> Finding {
-    let info = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+/// Bytes of memory: all, and those that are free. Linux says so in a file; elsewhere we would need
+/// another library only to print it.
+fn room() -> Option<(u64, u64)> {
+    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
     let field = |name: &str| {
         let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
         line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
     };
-    match (field("MemTotal"), field("MemAvailable")) {
-        (Some(total), Some(free)) => {
+    Some((field("MemTotal")?, field("MemAvailable")?))
+}
+
+fn memory() -> Finding {
+    match room() {
+        Some((total, free)) => {
             let ok = free >= 1 << 30;
             Finding {
                 name: "memory",
@@ -94,7 +99,7 @@ fn memory() -> Finding {
                 meaning: (!ok).then(|| "adding large files may not fit; --batch 4 --jobs 1 needs least".to_owned()),
             }
         }
-        _ => Finding { name: "memory", ok: true, found: "not known on this system".to_owned(), meaning: None },
+        None => Finding { name: "memory", ok: true, found: "not known on this system".to_owned(), meaning: None },
     }
 }
 
@@ -114,21 +119,36 @@ fn ffmpeg() -> Finding {
     }
 }
 
+/// The model is looked at, not loaded: that may take a minute and gigabytes.
 fn model(context: &Context) -> Finding {
     let name = "model";
-    match crate::models::open(&context.settings) {
-        Ok(model) => {
-            let m = &model.manifest;
+    let looked = nets::device(context.settings.device())
+        .map_err(|e| Failure::new(Exit::Missing, e))
+        .and_then(|_| Shelf::open().find(context.settings.model()))
+        .and_then(|meant| crate::models::look(&meant));
+    match looked {
+        Ok(look) => {
+            let needed = 4 * look.numbers;
+            let small = room().is_some_and(|(_, free)| needed > free);
+            let drawn = || "on photographs and films its answers are poor; models for them: likebut model list";
             Finding {
                 name,
-                ok: true,
-                found: format!("{} ({}) · {}", m.name, m.weights.short(), m.about),
-                meaning: m.drawn_only.then(|| {
-                    "on photographs and films its answers are poor; models for them: likebut model list".to_owned()
-                }),
+                ok: !small,
+                found: format!(
+                    "{} · {} · {} numbers, {} in memory · {}",
+                    look.name,
+                    look.family,
+                    thousands(look.numbers),
+                    bytes(needed),
+                    look.about
+                ),
+                meaning: match small {
+                    true => Some("it is larger than the memory that is free; choose a smaller one".to_owned()),
+                    false => look.drawn_only.then(|| drawn().to_owned()),
+                },
             }
         }
-        Err(failure) => Finding { name, ok: false, found: failure.what, meaning: None },
+        Err(failure) => Finding { name, ok: false, found: failure.what, meaning: failure.hints.into_iter().next() },
     }
 }
 

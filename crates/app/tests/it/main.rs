@@ -6,6 +6,8 @@ mod journey;
 mod kill;
 mod manners;
 mod models;
+mod published;
+mod tls;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -2,7 +2,7 @@
 
 #[path = "../../../hub/tests/it/server.rs"]
 #[allow(dead_code)]
-mod server;
+pub mod server;
 
 use super::{Home, Run};
 use server::{Reply, Repository, Server};
@@ -79,6 +79,9 @@ fn what_cannot_be_pulled_says_why() {
         reply
     });
     at(&home, &liar, &["model", "pull", "owner/clip", "--yes"], &[]).fails_after_notice(5, "is not what was announced");
+    let busy = Server::start(|_, _| Reply::new(429, "").with("Retry-After", 3600));
+    at(&home, &busy, &["model", "pull", "owner/clip", "--yes"], &[]).fails(1, "3600");
+    assert_eq!(busy.asked().len(), 1, "nobody waits an hour");
     home.run(&["model", "pull", "bge-vl-bse"]).fails(2, "likebut knows no model");
     home.run(&["model", "pull", "../../x/y"]).fails(2, "is no repository");
     let silent = Run::of(
@@ -89,6 +92,25 @@ fn what_cannot_be_pulled_says_why() {
     );
     silent.fails(1, "cannot reach 127.0.0.1:9");
     assert!(silent.err.contains("likebut model import FOLDER"), "{silent:?}");
+}
+
+#[test]
+fn what_breaks_or_is_busy_for_a_moment_is_gone_on_with() {
+    let home = Home::new();
+    let repo = Repository::clip(200_000);
+    let server = Server::start(move |r, n| {
+        let mut reply = repo.answer(r);
+        if r.path.ends_with(".safetensors") && r.from() == 0 {
+            reply.cut_after = Some(150_000);
+        }
+        if n == 0 { Reply::new(429, "").with("Retry-After", 0) } else { reply }
+    });
+    let run = at(&home, &server, &["model", "pull", "owner/clip", "--yes"], &[]);
+    assert!(run.works().err.contains("licence  mit") && run.err.contains("trying again"), "{run:?}");
+    let starts: Vec<usize> =
+        server.asked().iter().filter(|r| r.path.ends_with(".safetensors")).map(server::Request::from).collect();
+    assert!(starts.len() == 2 && starts[1] > 100_000, "{starts:?}");
+    assert!(home.run(&["model", "verify"]).works().out.contains("whole: clip, 3 files"));
 }
 
 #[test]

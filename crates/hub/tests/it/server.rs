@@ -1,11 +1,15 @@
 //! A small hub of our own on this machine: honest by default, and as bad as a test wants it.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use hub::Digest;
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
 /// What was asked.
 #[derive(Clone, Debug)]
@@ -58,7 +62,7 @@ impl Reply {
 
 /// A server that answers as its function says; the function is told how many requests came before.
 pub struct Server {
-    /// `http://127.0.0.1:PORT`.
+    /// `http://127.0.0.1:PORT`, or `https://localhost:PORT`.
     pub address: String,
     asked: Arc<Mutex<Vec<Request>>>,
 }
@@ -66,14 +70,38 @@ pub struct Server {
 impl Server {
     /// Starts one; it ends with the process.
     pub fn start(answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        Self::listening(None, answer)
+    }
+
+    /// The same, encrypted, with the certificate of that name in `fixtures/tls`.
+    pub fn encrypted(name: &str, answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static) -> Self {
+        let chain = CertificateDer::pem_file_iter(tls(&format!("{name}.pem"))).expect("a certificate");
+        let chain = chain.map(|c| c.expect("a certificate")).collect();
+        let key = PrivateKeyDer::from_pem_file(tls(&format!("{name}.key"))).expect("a key");
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .and_then(|c| c.with_no_client_auth().with_single_cert(chain, key))
+            .expect("key and certificate belong together");
+        Self::listening(Some(Arc::new(config)), answer)
+    }
+
+    fn listening(
+        identity: Option<Arc<ServerConfig>>,
+        answer: impl Fn(&Request, usize) -> Reply + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = format!("http://{}", listener.local_addr().expect("it is bound"));
+        let bound = listener.local_addr().expect("it is bound");
+        let address = match identity {
+            Some(_) => format!("https://localhost:{}", bound.port()),
+            None => format!("http://{bound}"),
+        };
         let asked: Arc<Mutex<Vec<Request>>> = Arc::default();
         let (list, answer) = (asked.clone(), Arc::new(answer));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (list, answer) = (list.clone(), answer.clone());
-                std::thread::spawn(move || serve(stream, &list, answer.as_ref()));
+                let (list, answer, identity) = (list.clone(), answer.clone(), identity.clone());
+                std::thread::spawn(move || serve(stream, identity, &list, answer.as_ref()));
             }
         });
         Self { address, asked }
@@ -90,17 +118,53 @@ impl Server {
     }
 }
 
-fn serve(stream: TcpStream, list: &Mutex<Vec<Request>>, answer: &(dyn Fn(&Request, usize) -> Reply + Send + Sync)) {
-    let mut reader = BufReader::new(stream.try_clone().expect("a second handle"));
+/// A file of `fixtures/tls`.
+pub fn tls(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/tls").join(name)
+}
+
+/// Either kind of connection.
+trait Stream: Read + Write {
+    /// Says that nothing more comes.
+    fn end(&mut self);
+}
+
+impl Stream for TcpStream {
+    fn end(&mut self) {}
+}
+
+impl Stream for StreamOwned<ServerConnection, TcpStream> {
+    fn end(&mut self) {
+        self.conn.send_close_notify();
+        let _ = self.flush();
+    }
+}
+
+fn serve(
+    socket: TcpStream,
+    identity: Option<Arc<ServerConfig>>,
+    list: &Mutex<Vec<Request>>,
+    answer: &(dyn Fn(&Request, usize) -> Reply + Send + Sync),
+) {
+    let mut wire = socket.try_clone().expect("a second handle");
+    let stream: Box<dyn Stream> = match identity {
+        None => Box::new(socket),
+        Some(config) => {
+            let connection = ServerConnection::new(config).expect("a configuration that was used before");
+            Box::new(StreamOwned::new(connection, socket))
+        }
+    };
+    let mut stream = BufReader::new(stream);
     let mut line = String::new();
-    if reader.read_line(&mut line).is_err() || line.is_empty() {
+    // Who does not like our certificate hangs up here.
+    if stream.read_line(&mut line).is_err() || line.is_empty() {
         return;
     }
     let path = line.split(' ').nth(1).unwrap_or_default().to_owned();
     let mut headers = BTreeMap::new();
     loop {
         let mut line = String::new();
-        if reader.read_line(&mut line).is_err() || line.trim().is_empty() {
+        if stream.read_line(&mut line).is_err() || line.trim().is_empty() {
             break;
         }
         if let Some((name, value)) = line.split_once(':') {
@@ -114,7 +178,7 @@ fn serve(stream: TcpStream, list: &Mutex<Vec<Request>>, answer: &(dyn Fn(&Reques
         list.len() - 1
     };
     let reply = answer(&request, before);
-    let mut stream = stream;
+    let stream = stream.get_mut();
     let length = reply.length.unwrap_or(reply.body.len() as u64);
     let mut head = format!("HTTP/1.1 {} X\r\nConnection: close\r\nContent-Length: {length}\r\n", reply.status);
     for (name, value) in &reply.headers {
@@ -124,10 +188,13 @@ fn serve(stream: TcpStream, list: &Mutex<Vec<Request>>, answer: &(dyn Fn(&Reques
     let _ = stream.write_all(format!("{head}\r\n").as_bytes());
     let _ = stream.write_all(&reply.body[..reply.cut_after.unwrap_or(reply.body.len()).min(reply.body.len())]);
     let _ = stream.flush();
-    let _ = stream.shutdown(std::net::Shutdown::Write);
+    if reply.cut_after.is_none() {
+        stream.end();
+    }
+    let _ = wire.shutdown(std::net::Shutdown::Write);
     // A socket that is closed with unread bytes would take the answer with it.
-    let _ = stream.set_read_timeout(Some(std::time::Duration::from_millis(50)));
-    let _ = stream.read(&mut [0; 64]);
+    let _ = wire.set_read_timeout(Some(std::time::Duration::from_millis(50)));
+    let _ = wire.read(&mut [0; 64]);
 }
 
 /// A repository with contents.

@@ -21,6 +21,20 @@ pub enum Layout {
     Transformers,
 }
 
+/// The vision transformer that LAVIS keeps in a file of its own.
+pub const EYE: &str = "eva_vit_g.pth";
+
+/// The same weights with their vision transformer, where LAVIS left it out and [`EYE`] lies in `dir`.
+pub fn completed(file: Checkpoint, dir: &Path) -> Result<Checkpoint, WeightsError> {
+    let eye = dir.join(EYE);
+    let lavis = file.tensors().any(|(name, _)| name.starts_with("Qformer."));
+    let sees = file.tensors().any(|(name, _)| name.starts_with("visual_encoder."));
+    if !lavis || sees || !eye.is_file() {
+        return Ok(file);
+    }
+    Ok(file.beside(Checkpoint::open(&eye)?, "visual_encoder."))
+}
+
 /// Whose names a file has.
 ///
 /// # Errors
@@ -52,7 +66,7 @@ pub fn layout_of(file: &Checkpoint) -> Result<Layout, WeightsError> {
     if !sees.into_iter().any(has) {
         return refused(
             "this file has no vision transformer: LAVIS keeps that of blip2_pretrained.pth in a file of its own, \
-             eva_vit_g.pth; give both, or take blip2_finetune_coco.pth, which is whole",
+             eva_vit_g.pth; put that beside it, or take blip2_finetune_coco.pth, which is whole",
         );
     }
     Ok(layout)

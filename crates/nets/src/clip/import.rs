@@ -5,13 +5,16 @@
 //! | [`Layout::OpenClip`] | OpenAI's and OpenCLIP's checkpoints; OpenCLIP's `CustomTextCLIP` says `text.` before its words' tensors |
 //! | [`Layout::HuggingFace`] | transformers' `CLIPModel`; BAAI's BGE-VL |
 //!
+//! Which name is which stands in [`names`](super::names), once.
 //! What stands before all names (`module.`, `model.`, `clip.`) is found and left off.
 
+use super::names::{OURS_OPENCLIP, TRANSFORMERS_OPENCLIP};
 use super::{Clip, Config, End, Tower};
 use crate::layers::Activation;
-use crate::weights::{Checkpoint, Loaded, Names, Shelf, Source, WeightsError, fill};
+use crate::weights::{self, Checkpoint, Loaded, Names, Shelf, Source, Way, WeightsError, fill};
 use burn::tensor::Device;
 use serde_json::{Map, Value};
+use std::path::Path;
 
 /// A network of these sizes with the weights of a file, whosever names it has; see [`Found`].
 pub fn load(c: &Config, file: &Checkpoint, device: &Device) -> Result<(Clip, Loaded), WeightsError> {
@@ -66,199 +69,50 @@ impl Found {
     /// How this file's tensors become ours.
     pub fn names(&self) -> Names<'_> {
         Names::new(|path| self.source(path)).passing(|name| {
-            let name = name.strip_prefix(&self.prefix)?;
-            // Buffers that older versions of the references wrote down: they follow from the sizes.
-            let buffers = ["position_ids", "attn_mask", "input_resolution", "context_length", "vocab_size"];
-            buffers.iter().any(|b| name == *b || name.ends_with(&format!(".{b}"))).then_some("follows from the sizes")
+            let name = self.bare(name)?;
+            match self.layout {
+                Layout::OpenClip => TRANSFORMERS_OPENCLIP.why_right_only(name),
+                Layout::HuggingFace => TRANSFORMERS_OPENCLIP.why_left_only(name),
+            }
         })
     }
 
     /// Where one of our parameters, named by its path, comes from.
     pub fn source(&self, path: &str) -> Option<Source> {
-        match self.layout {
-            Layout::OpenClip => self.open_clip(path),
-            Layout::HuggingFace => self.hugging_face(path),
-        }
+        let source = OURS_OPENCLIP.left_from_right(path)?.through(&|name| match self.layout {
+            Layout::OpenClip => Some(Source::of(name)),
+            Layout::HuggingFace => TRANSFORMERS_OPENCLIP.right_from_left(name),
+        });
+        let source = source?.through(&|name| Some(Source::of(self.full(name))))?;
+        // Some write this number as a list of one.
+        Some(if path == "logit_scale" { source.reshaped() } else { source })
     }
 
-    fn tensor(&self, name: impl std::fmt::Display) -> Source {
-        Source::of(format!("{}{name}", self.prefix))
+    /// A name of the layout as this file has it.
+    fn full(&self, name: &str) -> String {
+        let text = if name.starts_with("visual.") || name == "logit_scale" { "" } else { self.text };
+        format!("{}{text}{name}", self.prefix)
     }
 
-    fn open_clip(&self, path: &str) -> Option<Source> {
-        let text = self.text;
-        let t = |name: &str| Some(self.tensor(name));
-        let words = |name: &str| Some(self.tensor(format_args!("{text}{name}")));
-        match path {
-            "vision.patch_embed" => return Some(t("visual.conv1.weight")?.flat().transposed()),
-            "vision.cls_token" => return t("visual.class_embedding"),
-            "vision.pos_embed" => return t("visual.positional_embedding"),
-            "vision.proj" => return t("visual.proj"),
-            "text.token_embed" => return words("token_embedding.weight"),
-            "text.pos_embed" => return words("positional_embedding"),
-            "text.proj" => return words("text_projection"),
-            "logit_scale" => return Some(t("logit_scale")?.reshaped()),
-            _ => {}
-        }
-        if let Some((norm, end)) = norm(path) {
-            return match norm {
-                "vision.norm_pre" => t(&format!("visual.ln_pre.{end}")),
-                "vision.norm_post" => t(&format!("visual.ln_post.{end}")),
-                "text.norm" => words(&format!("ln_final.{end}")),
-                _ => None,
-            };
-        }
-        let (tower, block, part) = block(path)?;
-        let tower = if tower == "vision" { "visual.".to_owned() } else { text.to_owned() };
-        let at = |name: &str| self.tensor(format_args!("{tower}transformer.resblocks.{block}.{name}"));
-        Some(match part {
-            "norm1.gamma" => at("ln_1.weight"),
-            "norm1.beta" => at("ln_1.bias"),
-            "qkv.weight" => at("attn.in_proj_weight").transposed(),
-            "qkv.bias" => at("attn.in_proj_bias"),
-            "proj.weight" => at("attn.out_proj.weight").transposed(),
-            "proj.bias" => at("attn.out_proj.bias"),
-            "norm2.gamma" => at("ln_2.weight"),
-            "norm2.beta" => at("ln_2.bias"),
-            "fc1.weight" => at("mlp.c_fc.weight").transposed(),
-            "fc1.bias" => at("mlp.c_fc.bias"),
-            "fc2.weight" => at("mlp.c_proj.weight").transposed(),
-            "fc2.bias" => at("mlp.c_proj.bias"),
-            _ => return None,
-        })
-    }
-
-    fn hugging_face(&self, path: &str) -> Option<Source> {
-        let t = |name: &str| Some(self.tensor(name));
-        match path {
-            "vision.patch_embed" => {
-                return Some(t("vision_model.embeddings.patch_embedding.weight")?.flat().transposed());
-            }
-            "vision.cls_token" => return t("vision_model.embeddings.class_embedding"),
-            "vision.pos_embed" => return t("vision_model.embeddings.position_embedding.weight"),
-            "vision.proj" => return Some(t("visual_projection.weight")?.transposed()),
-            "text.token_embed" => return t("text_model.embeddings.token_embedding.weight"),
-            "text.pos_embed" => return t("text_model.embeddings.position_embedding.weight"),
-            "text.proj" => return Some(t("text_projection.weight")?.transposed()),
-            "logit_scale" => return Some(t("logit_scale")?.reshaped()),
-            _ => {}
-        }
-        if let Some((norm, end)) = norm(path) {
-            return match norm {
-                // Misspelt where it was first published, and kept so.
-                "vision.norm_pre" => t(&format!("vision_model.pre_layrnorm.{end}")),
-                "vision.norm_post" => t(&format!("vision_model.post_layernorm.{end}")),
-                "text.norm" => t(&format!("text_model.final_layer_norm.{end}")),
-                _ => None,
-            };
-        }
-        let (tower, block, part) = block(path)?;
-        let at = |name: &str| self.tensor(format_args!("{tower}_model.encoder.layers.{block}.{name}"));
-        hugging_face_block(part, &at)
+    /// The other way: a name of this file as the layout has it.
+    fn bare<'a>(&self, name: &'a str) -> Option<&'a str> {
+        let name = name.strip_prefix(&self.prefix)?;
+        Some(name.strip_prefix(self.text).unwrap_or(name))
     }
 }
 
-/// A block's parameter from the names that transformers gives CLIP's and SigLIP's blocks alike.
-pub(crate) fn hugging_face_block(part: &str, at: &dyn Fn(&str) -> Source) -> Option<Source> {
-    let qkv = |end: &str| Source::joined(["q", "k", "v"].map(|p| at(&format!("self_attn.{p}_proj.{end}"))));
-    Some(match part {
-        "norm1.gamma" => at("layer_norm1.weight"),
-        "norm1.beta" => at("layer_norm1.bias"),
-        "qkv.weight" => qkv("weight").transposed(),
-        "qkv.bias" => qkv("bias"),
-        "proj.weight" => at("self_attn.out_proj.weight").transposed(),
-        "proj.bias" => at("self_attn.out_proj.bias"),
-        "norm2.gamma" => at("layer_norm2.weight"),
-        "norm2.beta" => at("layer_norm2.bias"),
-        "fc1.weight" => at("mlp.fc1.weight").transposed(),
-        "fc1.bias" => at("mlp.fc1.bias"),
-        "fc2.weight" => at("mlp.fc2.weight").transposed(),
-        "fc2.bias" => at("mlp.fc2.bias"),
-        _ => return None,
-    })
-}
-
-/// `….gamma` or `….beta` → what stands before it, and PyTorch's `weight` or `bias`; blocks left out.
-pub(crate) fn norm(path: &str) -> Option<(&str, &'static str)> {
-    let (before, end) = path.rsplit_once('.')?;
-    match end {
-        _ if before.contains(".blocks.") => None,
-        "gamma" => Some((before, "weight")),
-        "beta" => Some((before, "bias")),
-        _ => None,
-    }
-}
-
-/// `vision.transformer.blocks.3.norm1.gamma` → (`vision`, `3`, `norm1.gamma`).
-pub(crate) fn block(path: &str) -> Option<(&str, &str, &str)> {
-    let (tower, rest) = path.split_once(".transformer.blocks.")?;
-    let (index, part) = rest.split_once('.')?;
-    Some((tower, index, part))
-}
-
-/// Every tensor of a foreign layout and where it comes from in ours, for writing: `Names` of the
-/// other direction. Shapes are those that the references write.
-pub fn written(c: &Config, layout: Layout) -> Vec<(String, Source)> {
-    let ours = |name: &str| Source::of(name);
-    let mut out: Vec<(String, Source)> = Vec::new();
-    let hf = layout == Layout::HuggingFace;
-    let mut put = |open_clip: &str, hugging_face: &str, from: Source| {
-        out.push((if hf { hugging_face } else { open_clip }.to_owned(), from));
+/// Writes a file in another layout's names, as safetensors, every bit the same; see
+/// [`weights::convert`]. What stands before all names is left off.
+pub fn convert(file: Checkpoint, into: Layout, to: &Path) -> Result<Loaded, WeightsError> {
+    let names: Vec<&str> = file.tensors().map(|(name, _)| name).collect();
+    let found = Found::of(&names)?;
+    let way = match (found.layout, into) {
+        (Layout::HuggingFace, Layout::OpenClip) => Way::Right(&TRANSFORMERS_OPENCLIP),
+        (Layout::OpenClip, Layout::HuggingFace) => Way::Left(&TRANSFORMERS_OPENCLIP),
+        _ => Way::Same,
     };
-    let patches = Source::Patch(Box::new(ours("vision.patch_embed").transposed()));
-    put("visual.conv1.weight", "vision_model.embeddings.patch_embedding.weight", patches);
-    put("visual.class_embedding", "vision_model.embeddings.class_embedding", ours("vision.cls_token"));
-    put("visual.positional_embedding", "vision_model.embeddings.position_embedding.weight", ours("vision.pos_embed"));
-    put("token_embedding.weight", "text_model.embeddings.token_embedding.weight", ours("text.token_embed"));
-    put("positional_embedding", "text_model.embeddings.position_embedding.weight", ours("text.pos_embed"));
-    put("logit_scale", "logit_scale", Source::Bare(Box::new(ours("logit_scale"))));
-    let turned = |name: &str| if hf { ours(name).transposed() } else { ours(name) };
-    put("visual.proj", "visual_projection.weight", turned("vision.proj"));
-    put("text_projection", "text_projection.weight", turned("text.proj"));
-    for (end, own) in [("weight", "gamma"), ("bias", "beta")] {
-        for (open_clip, hugging_face, name) in [
-            ("visual.ln_pre", "vision_model.pre_layrnorm", "vision.norm_pre"),
-            ("visual.ln_post", "vision_model.post_layernorm", "vision.norm_post"),
-            ("ln_final", "text_model.final_layer_norm", "text.norm"),
-        ] {
-            put(&format!("{open_clip}.{end}"), &format!("{hugging_face}.{end}"), ours(&format!("{name}.{own}")));
-        }
-    }
-    for (tower, count, open_clip) in [("vision", c.vision.layers, "visual."), ("text", c.text.layers, "")] {
-        for i in 0..count {
-            let own = |part: &str| ours(&format!("{tower}.transformer.blocks.{i}.{part}"));
-            let (o, h) = (format!("{open_clip}transformer.resblocks.{i}"), format!("{tower}_model.encoder.layers.{i}"));
-            for (end, mine) in [("weight", "gamma"), ("bias", "beta")] {
-                for n in 1..=2 {
-                    put(
-                        &format!("{o}.ln_{n}.{end}"),
-                        &format!("{h}.layer_norm{n}.{end}"),
-                        own(&format!("norm{n}.{mine}")),
-                    );
-                }
-            }
-            for (theirs, hugging_face, mine) in [
-                ("attn.out_proj", "self_attn.out_proj", "proj"),
-                ("mlp.c_fc", "mlp.fc1", "fc1"),
-                ("mlp.c_proj", "mlp.fc2", "fc2"),
-            ] {
-                let weight = own(&format!("{mine}.weight")).transposed();
-                put(&format!("{o}.{theirs}.weight"), &format!("{h}.{hugging_face}.weight"), weight);
-                put(&format!("{o}.{theirs}.bias"), &format!("{h}.{hugging_face}.bias"), own(&format!("{mine}.bias")));
-            }
-            let (weight, bias) = (own("qkv.weight").transposed(), own("qkv.bias"));
-            if hf {
-                for (k, p) in ["q", "k", "v"].into_iter().enumerate() {
-                    put("", &format!("{h}.self_attn.{p}_proj.weight"), weight.clone().part(k, 3));
-                    put("", &format!("{h}.self_attn.{p}_proj.bias"), bias.clone().part(k, 3));
-                }
-            } else {
-                put(&format!("{o}.attn.in_proj_weight"), "", weight);
-                put(&format!("{o}.attn.in_proj_bias"), "", bias);
-            }
-        }
-    }
-    out
+    let file = file.renamed(&|name| found.bare(name).unwrap_or(name).to_owned());
+    weights::convert(&file, way, to)
 }
 
 /// The sizes that the tensors themselves have, where no configuration lies beside them (OpenAI's own

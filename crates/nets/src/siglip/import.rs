@@ -3,7 +3,7 @@
 
 use super::{Config, Siglip};
 use crate::clip::Tower;
-use crate::clip::import::{activation, block, hugging_face_block, norm, number, size};
+use crate::clip::import::{activation, number, size};
 use crate::layers::Activation;
 use crate::weights::{Checkpoint, Loaded, Names, Source, WeightsError, fill};
 use burn::tensor::Device;
@@ -69,6 +69,44 @@ fn last_norm(path: &str) -> Option<Source> {
 fn in_block(path: &str) -> Option<Source> {
     let (tower, index, part) = block(path)?;
     hugging_face_block(part, &|name| Source::of(format!("{tower}_model.encoder.layers.{index}.{name}")))
+}
+
+/// A block's parameter, from the names that transformers gives CLIP's blocks too.
+fn hugging_face_block(part: &str, at: &dyn Fn(&str) -> Source) -> Option<Source> {
+    let qkv = |end: &str| Source::joined(["q", "k", "v"].map(|p| at(&format!("self_attn.{p}_proj.{end}"))));
+    Some(match part {
+        "norm1.gamma" => at("layer_norm1.weight"),
+        "norm1.beta" => at("layer_norm1.bias"),
+        "qkv.weight" => qkv("weight").transposed(),
+        "qkv.bias" => qkv("bias"),
+        "proj.weight" => at("self_attn.out_proj.weight").transposed(),
+        "proj.bias" => at("self_attn.out_proj.bias"),
+        "norm2.gamma" => at("layer_norm2.weight"),
+        "norm2.beta" => at("layer_norm2.bias"),
+        "fc1.weight" => at("mlp.fc1.weight").transposed(),
+        "fc1.bias" => at("mlp.fc1.bias"),
+        "fc2.weight" => at("mlp.fc2.weight").transposed(),
+        "fc2.bias" => at("mlp.fc2.bias"),
+        _ => return None,
+    })
+}
+
+/// `….gamma` or `….beta` → what stands before it, and PyTorch's `weight` or `bias`; blocks left out.
+fn norm(path: &str) -> Option<(&str, &'static str)> {
+    let (before, end) = path.rsplit_once('.')?;
+    match end {
+        _ if before.contains(".blocks.") => None,
+        "gamma" => Some((before, "weight")),
+        "beta" => Some((before, "bias")),
+        _ => None,
+    }
+}
+
+/// `vision.transformer.blocks.3.norm1.gamma` → (`vision`, `3`, `norm1.gamma`).
+fn block(path: &str) -> Option<(&str, &str, &str)> {
+    let (tower, rest) = path.split_once(".transformer.blocks.")?;
+    let (index, part) = rest.split_once('.')?;
+    Some((tower, index, part))
 }
 
 /// From transformers' `config.json` of a `SiglipModel`; what it leaves out has transformers' default.

@@ -89,6 +89,16 @@ impl Checkpoint {
         self
     }
 
+    /// The same tensors under other names; where two would have one, the first stays.
+    pub fn renamed(mut self, name: &dyn Fn(&str) -> String) -> Self {
+        let mut tensors = BTreeMap::new();
+        for (old, entry) in self.tensors {
+            tensors.entry(name(&old)).or_insert(entry);
+        }
+        self.tensors = tensors;
+        self
+    }
+
     /// Every name, with what it is.
     pub fn tensors(&self) -> impl ExactSizeIterator<Item = (&str, &Entry)> {
         self.tensors.iter().map(|(name, entry)| (name.as_str(), entry))
@@ -238,6 +248,10 @@ fn found_in(folder: &Path) -> Result<PathBuf, WeightsError> {
             path.extension().is_some_and(|e| ["safetensors", "pth", "pt", "ckpt", "bin"].iter().any(|k| e == *k))
         })
         .collect();
+    // What only completes another file is not what is meant.
+    if there.len() > 1 {
+        there.retain(|path| path.file_name().is_none_or(|name| name != crate::blip2::import::EYE));
+    }
     there.sort();
     let refused = |why: String| WeightsError::Refused(format!("{}: {why}", folder.display()));
     match there.as_slice() {

@@ -18,7 +18,7 @@ use crate::paths::shown;
 pub fn of(typed: &cli::Eval, exams: &[Sat], manifest: Option<&Manifest>) -> Card {
     let model = manifest.map(|m| CardModel { name: m.name.clone(), weights: m.weights });
     let program = format!("likebut {}", env!("CARGO_PKG_VERSION"));
-    let mut card = Card::new(program, super::report::machine(), ask(typed, exams), model);
+    let mut card = Card::new(program, crate::machine::machine(), ask(typed, exams), model);
     for sat in exams {
         let media = match (&typed.embeddings, &typed.run[..]) {
             (None, []) => media(&sat.exam),

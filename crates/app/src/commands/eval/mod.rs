@@ -6,8 +6,6 @@ mod report;
 pub mod sets;
 mod submit;
 
-pub use report::machine;
-
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -109,7 +109,7 @@ fn paper(sat: &Sat, compare: &[String], manifest: Option<&Manifest>, commands: &
         fact("View", m.view.to_string());
         fact("Sampling", m.sampling.to_string());
     }
-    fact("Machine", machine());
+    fact("Machine", crate::machine::machine());
     commands.iter().for_each(|c| fact("Command", c.clone()));
     Ok(paper)
 }
@@ -158,12 +158,4 @@ fn picture(path: &Path) -> Option<String> {
     let frame = file.sample(&Sampling::Middle, media.span).ok()?.frames.into_iter().next()?;
     let jpeg = media::jpeg_bytes(&media::thumb(&frame, PICTURE), 80).ok()?;
     Some(format!("data:image/jpeg;base64,{}", base64(&jpeg)))
-}
-
-/// The machine in a line.
-pub fn machine() -> String {
-    let info = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = info.lines().find_map(|l| l.strip_prefix("model name")).map(|l| l.trim_start_matches([' ', '\t', ':']));
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    format!("{}, {cores} cores, {}", model.unwrap_or(std::env::consts::ARCH), std::env::consts::OS)
 }

@@ -1,7 +1,7 @@
 //! `likebut model convert`: the same weights in another file, under the names of another library.
 
-use nets::blip2::import::{self, Layout};
-use nets::weights::{self, Checkpoint, Way, WeightsError};
+use nets::weights::{self, Checkpoint, Loaded, Way, WeightsError};
+use nets::{Family, blip2, clip};
 use serde_json::json;
 
 use crate::cli::{self, Names};
@@ -28,12 +28,7 @@ pub fn run(typed: &cli::ModelConvert, context: &Context) -> Result<Exit, Failure
         Meant::Inside => return Err(Failure::usage("the model inside the program has no file; name another")),
     };
     let from = Checkpoint::open(&path).map_err(|e| of(e, &path))?;
-    let report = match typed.names {
-        Names::Same => weights::convert(&from, Way::Same, &typed.out),
-        Names::Lavis => import::convert(&from, Layout::Lavis, &typed.out),
-        Names::Transformers => import::convert(&from, Layout::Transformers, &typed.out),
-    };
-    let report = report.map_err(|e| of(e, &path))?;
+    let report = rewritten(from, typed).map_err(|e| of(e, &path))?;
     let written = Checkpoint::open(&typed.out).map_err(|e| of(e, &typed.out))?.tensors().len();
     if typed.json {
         let passed: Vec<_> = report.passed_over.iter().map(|(n, why)| json!({"name": n, "reason": why})).collect();
@@ -46,6 +41,19 @@ pub fn run(typed: &cli::ModelConvert, context: &Context) -> Result<Exit, Failure
     }
     context.say(format!("wrote {} tensors, every number as it was", thousands(written as u64)));
     Ok(Exit::Ok)
+}
+
+/// Whose names are written decides whose file it must be; those of transformers exist for both.
+fn rewritten(from: Checkpoint, typed: &cli::ModelConvert) -> Result<Loaded, WeightsError> {
+    use {blip2::import::Layout as Blip2, clip::import::Layout as Clip};
+    let clip = Family::of(&from) == Some(Family::Clip);
+    match typed.names {
+        Names::Same => weights::convert(&from, Way::Same, &typed.out),
+        Names::Lavis => blip2::import::convert(&from, Blip2::Lavis, &typed.out),
+        Names::Openclip => clip::import::convert(from, Clip::OpenClip, &typed.out),
+        Names::Transformers if clip => clip::import::convert(from, Clip::HuggingFace, &typed.out),
+        Names::Transformers => blip2::import::convert(&from, Blip2::Transformers, &typed.out),
+    }
 }
 
 /// Weights that are not what they say have a code; a disk that cannot be written has its own.

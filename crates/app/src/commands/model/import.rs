@@ -1,13 +1,18 @@
 //! `likebut model import`: a name for a model that the user has.
 
+use std::path::{Path, PathBuf};
+
+use hub::Family;
 use serde_json::json;
 
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
+use crate::models::look;
+use crate::paint::printable;
 use crate::paths::shown;
 use crate::progress::Progress;
-use crate::shelf::{INSIDE, Shelf, decimal, family_of, name_from};
+use crate::shelf::{INSIDE, Meant, Shelf, decimal, family_of, name_from};
 
 /// Links the files, reads them once for their digests, writes down what they are.
 pub fn run(typed: &cli::ModelImport, context: &Context) -> Result<Exit, Failure> {
@@ -24,7 +29,9 @@ pub fn run(typed: &cli::ModelImport, context: &Context) -> Result<Exit, Failure>
         progress.set(done);
         done += 1;
     };
-    let imported = shelf.store.import(&name, &path, family_of(&path), typed.copy, &mut tell)?;
+    let family = family_of(&path);
+    let also = if path.is_file() { needed(&path, family, &shelf) } else { Vec::new() };
+    let imported = shelf.store.import(&name, &path, &also, family, typed.copy, &mut tell)?;
     progress.finish();
     let record = &imported.record;
     if typed.json {
@@ -46,6 +53,34 @@ pub fn run(typed: &cli::ModelImport, context: &Context) -> Result<Exit, Failure>
         shown(&path),
         decimal(record.bytes())
     ));
-    context.say(format!("to use it: --model {name}"));
+    // A model that lacks something is imported all the same: what it lacks may come.
+    match look(&Meant::Here { name: name.clone(), folder: imported.folder }) {
+        Ok(_) => context.say(format!("to use it: --model {name}")),
+        Err(failure) => {
+            context.say(format!("it cannot be used as it is: {}", printable(&failure.what)));
+            context.say(format!("when that is done: likebut model remove {name}, then import it again"));
+        }
+    }
     Ok(Exit::Ok)
+}
+
+/// What a checkpoint alone needs: its words, from beside it or from the shared cache, and the vision
+/// transformer that LAVIS keeps apart.
+fn needed(file: &Path, family: Family, shelf: &Shelf) -> Vec<PathBuf> {
+    let beside = file.parent().unwrap_or(Path::new(""));
+    let mut also = match family {
+        Family::Blip2 => {
+            let folders = [beside.to_owned()].into_iter().chain(shelf.vocabularies());
+            let words = folders.map(|f| f.join("vocab.txt")).find(|p| p.is_file());
+            words.into_iter().chain([beside.join(nets::blip2::import::EYE)]).collect()
+        }
+        Family::Clip => {
+            let names = ["config.json", "preprocessor_config.json", "open_clip_config.json"];
+            let words = ["merges.txt", "tokenizer.json", "bpe_simple_vocab_16e6.txt.gz"];
+            names.iter().chain(&words).map(|n| beside.join(n)).collect::<Vec<_>>()
+        }
+        _ => ["config.json", "preprocessor_config.json", "tokenizer.json"].map(|n| beside.join(n)).to_vec(),
+    };
+    also.retain(|path| path.is_file() && path != file);
+    also
 }

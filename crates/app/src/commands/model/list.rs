@@ -1,12 +1,14 @@
-//! `likebut model list`: which models there are, and which are on this disk.
+//! `likebut model list`: which models there are, which are on this disk, and how fast they are here.
 
 use hub::{KNOWN, Known, Origin};
 use serde_json::json;
 
+use super::measure::short;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::shelf::{Here, INSIDE, Shelf, decimal, size};
+use crate::shelf::{Here, INSIDE, Meant, Shelf, decimal, size};
+use crate::speed::{Speeds, machine};
 
 /// One line.
 struct Line {
@@ -24,6 +26,15 @@ pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
     let shelf = Shelf::open();
     let here = shelf.here();
     let found = |name: &str| here.iter().find(|h| h.name == name);
+    let speeds = Speeds::open(&context.settings);
+    // Nothing for what is not here: it cannot be measured.
+    let speed = |name: &str| {
+        let meant = match found(name) {
+            _ if name == INSIDE => Some(Meant::Inside),
+            other => other.map(|h| Meant::Here { name: h.name.clone(), folder: h.folder.clone() }),
+        };
+        meant.map(|meant| speeds.of(name, &meant))
+    };
     let mut lines = vec![Line {
         name: INSIDE.to_owned(),
         state: "inside",
@@ -45,15 +56,24 @@ pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
                     "name": l.name, "state": l.state, "family": l.family, "licence": l.licence, "about": l.about,
                     "folder": folder, "repo": known.map(|k| k.repo), "revision": known.map(|k| k.revision),
                     "view": known.map(|k| k.view), "millions": known.map(|k| k.millions),
-                    "weights_bytes": known.and_then(|k| k.bytes),
+                    "weights_bytes": known.and_then(|k| k.bytes), "speed": speed(&l.name).flatten().map(|s| s.json()),
                 })
             })
             .collect();
-        print_json(json!({"cache": shelf.hub.place.cache, "store": shelf.store.root, "models": models}))?;
+        print_json(json!({
+            "cache": shelf.hub.place.cache, "store": shelf.store.root, "machine": machine(&context.settings),
+            "measure": "likebut model measure", "models": models,
+        }))?;
         return Ok(Exit::Ok);
     }
     let width = |of: fn(&Line) -> &str| lines.iter().map(|l| of(l).chars().count()).max().unwrap_or(0);
     let (name, size) = (width(|l| &l.name), width(|l| &l.size));
+    let told = |name: &str| match speed(name) {
+        None => String::new(),
+        Some(None) => "not measured yet".to_owned(),
+        Some(Some(speed)) => format!("{} pictures/s", short(speed.pictures_per_sec)),
+    };
+    let fast = lines.iter().map(|l| told(&l.name).chars().count()).max().unwrap_or(0);
     let mut out = String::new();
     for l in &lines {
         let state = format!("{:<6}", l.state);
@@ -63,9 +83,18 @@ pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
             _ => context.paint.good(&state),
         };
         let about = crate::paint::printable(&l.about);
-        out.push_str(&format!("{:<name$}  {state}  {:>size$}  {}\n", l.name, l.size, context.paint.dim(&about)));
+        out.push_str(&format!(
+            "{:<name$}  {state}  {:>size$}  {:>fast$}  {}\n",
+            l.name,
+            l.size,
+            told(&l.name),
+            context.paint.dim(&about)
+        ));
     }
     print(out)?;
+    if lines.iter().any(|l| speed(&l.name) == Some(None)) {
+        context.say("to measure how fast they are on this machine: likebut model measure");
+    }
     if here.is_empty() {
         context.say("to bring one: likebut model pull NAME · to use it: --model NAME");
     } else {

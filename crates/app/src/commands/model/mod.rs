@@ -3,6 +3,7 @@
 mod convert;
 mod import;
 mod list;
+mod measure;
 mod pull;
 mod remove;
 mod show;
@@ -21,6 +22,7 @@ pub fn run(typed: &cli::Model, context: &Context) -> Result<Exit, Failure> {
         ModelAction::Import(typed) => import::run(typed, context),
         ModelAction::Convert(typed) => convert::run(typed, context),
         ModelAction::Verify(typed) => verify::run(typed, context),
+        ModelAction::Measure(typed) => measure::run(typed, context),
         ModelAction::Remove(typed) => remove::run(typed, context),
     }
 }

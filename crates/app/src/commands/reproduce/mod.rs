@@ -134,7 +134,7 @@ fn table_3(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
     context.say("measuring what the head costs at the real model's size");
     let cost = cost(!typed.no_times);
-    let machine = crate::commands::eval::machine();
+    let machine = crate::machine::machine();
     let value = json!({"likebut": crate::JSON_VERSION, "command": TABLE_3, "cost": cost, "machine": machine});
     let report = typed.out.join("imagine-cost.md");
     write(&typed.out.join("imagine-cost.json"), &format!("{value:#}\n"))?;
@@ -182,7 +182,7 @@ fn json(f: &Findings) -> serde_json::Value {
         "cost": f.cost,
         "variants": f.summary.lines,
         "left_out": f.runs.left_out,
-        "machine": crate::commands::eval::machine(),
+        "machine": crate::machine::machine(),
     })
 }
 
@@ -278,7 +278,7 @@ pub fn how(f: &Findings) -> Vec<String> {
         "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \
          with 95 % bootstrap intervals over questions."
             .into(),
-        format!("Machine: {}. Training took {:.1} minutes in all.", crate::commands::eval::machine(), minutes(f)),
+        format!("Machine: {}. Training took {:.1} minutes in all.", crate::machine::machine(), minutes(f)),
     ]
 }
 
