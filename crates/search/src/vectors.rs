@@ -5,12 +5,13 @@
 //! vectors.csv           name,number,number,…   (a header is recognised and passed over)
 //! vectors.jsonl         {"name": "a", "vector": [0.1, …]}   or "vectors": [[…], …]
 //! vectors.safetensors   one tensor per name, or a single one with names as for .npy; .pth likewise
+//! vectors.parquet       a column of lists of floats, and one of names; or names as for .npy
 //! folder/NAME.npy       one file per item, or NAME.pth, as CoVR keeps them
 //! ```
 //!
-//! Parquet is not read: its reader is larger than this program's own; one line of pandas writes
-//! any of the above.
 //! Everything is checked before memory is asked for, and a number that is none is refused by name.
+
+mod parquet;
 
 use crate::SearchError;
 use domain::{Digest, Embedding, ItemId, Kind, MediaRef, Space};
@@ -69,12 +70,10 @@ impl Vectors {
             "csv" => csv(path).map_err(says)?,
             "jsonl" => jsonl(path).map_err(says)?,
             "safetensors" | "pth" | "pt" => checkpoint(path).map_err(says)?,
-            "parquet" => {
-                return Err(says("parquet is not read; write .npy with a list of names, .csv or .jsonl".to_owned()));
-            }
+            "parquet" => parquet::read(path).map_err(says)?,
             other => {
                 return Err(says(format!(
-                    "{other:?} is no ending of a file of vectors; known are npy, csv, jsonl, safetensors and pth"
+                    "{other:?} is no ending of a file of vectors; known are npy, csv, jsonl, safetensors, pth and parquet"
                 )));
             }
         };
@@ -494,7 +493,7 @@ mod tests {
         refused("a.csv", b"a,\xff\n", "not UTF-8");
         refused("a.jsonl", b"{\"name\":\"a\"}\n", "line 1");
         refused("a.safetensors", b"junk", "safetensors");
-        refused("a.parquet", b"PAR1", "not read");
+        refused("a.parquet", b"PAR1", "no Parquet");
         refused("a.bin", b"", "no ending");
     }
 
