@@ -32,15 +32,17 @@ fn table(path: &Path, file: File) -> Result<Named, String> {
     let says = |e: parquet::errors::ParquetError| format!("it is no Parquet that can be read: {e}");
     let table = SerializedFileReader::new(file).map_err(says)?;
     let schema = table.metadata().file_metadata().schema_descr_ptr();
-    let columns: Vec<&ColumnDescriptor> = (0..schema.num_columns()).map(|i| schema.column_ref(i)).collect();
+    let columns: Vec<&ColumnDescriptor> = schema.columns().iter().map(|c| &**c).collect();
     let numbers = chosen(&columns, &VECTORS, "lists of floats", |c| {
         c.max_rep_level() == 1 && matches!(c.physical_type(), Type::FLOAT | Type::DOUBLE)
     })?
     .ok_or_else(|| {
-        let all: Vec<String> = columns.iter().map(|c| format!("{} ({})", c.path().string(), c.physical_type())).collect();
+        let all: Vec<String> =
+            columns.iter().map(|c| format!("{} ({})", c.path().string(), c.physical_type())).collect();
         format!("no column holds lists of float32 or float64; its columns are {}", all.join(", "))
     })?;
-    let called = chosen(&columns, &NAMES, "names", |c| c.max_rep_level() == 0 && c.physical_type() == Type::BYTE_ARRAY)?;
+    let called =
+        chosen(&columns, &NAMES, "names", |c| c.max_rep_level() == 0 && c.physical_type() == Type::BYTE_ARRAY)?;
     let (mut names, mut values, mut dim, mut rows) = (Vec::new(), Vec::new(), None, 0);
     for group in 0..table.num_row_groups() {
         let group = table.get_row_group(group).map_err(says)?;
@@ -153,7 +155,8 @@ fn strings(group: &dyn RowGroupReader, at: usize, column: &ColumnDescriptor) -> 
             return Err(format!("column {} has rows without a name", column.path().string()));
         }
         for text in texts.drain(..) {
-            let text = text.as_utf8().map_err(|_| format!("a name in column {} is not UTF-8", column.path().string()))?;
+            let text =
+                text.as_utf8().map_err(|_| format!("a name in column {} is not UTF-8", column.path().string()))?;
             out.push(text.to_owned());
         }
     }
@@ -161,7 +164,6 @@ fn strings(group: &dyn RowGroupReader, at: usize, column: &ColumnDescriptor) -> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::vectors::Vectors;
     use parquet::data_type::{ByteArray, ByteArrayType, DoubleType, FloatType};
     use parquet::file::properties::WriterProperties;
