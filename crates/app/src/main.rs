@@ -91,6 +91,10 @@ fn report(failure: Failure) -> Exit {
 
 /// What a panic prints: that it is our fault, and what to send us.
 fn notice_of_bug(info: &std::panic::PanicHookInfo<'_>) {
+    // A foreign file's own fault, which its reader answers for.
+    if std::thread::current().name() == Some(search::FOREIGN) {
+        return;
+    }
     let place = info.location().map(|l| format!("{}:{}", l.file(), l.line())).unwrap_or_default();
     let what = info.payload_as_str().unwrap_or("no message");
     let _ = writeln!(

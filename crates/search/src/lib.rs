@@ -16,4 +16,4 @@ pub use engine::{Engine, SearchError};
 pub use ingest::{Added, Event, Options, add, caption_all};
 pub use query::{Answer, Found, averaged, find, find_batch, nearest, see};
 pub use scores::Scorer;
-pub use vectors::{Vectors, VectorsError};
+pub use vectors::{FOREIGN, Vectors, VectorsError};

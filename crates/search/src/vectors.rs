@@ -13,6 +13,8 @@
 
 mod parquet;
 
+pub use parquet::FOREIGN;
+
 use crate::SearchError;
 use domain::{Digest, Embedding, ItemId, Kind, MediaRef, Space};
 use library::{Library, NewItem};

@@ -17,19 +17,31 @@ use std::path::Path;
 const VECTORS: [&str; 5] = ["vector", "embedding", "embeddings", "vectors", "features"];
 /// What columns that name rows are called.
 const NAMES: [&str; 8] = ["name", "id", "item", "key", "file", "path", "image", "image_path"];
+/// The name of threads whose panics are the fault of the file that they read.
+pub const FOREIGN: &str = "foreign file";
 /// Rows that are asked for at a time.
 const TOGETHER: usize = 1 << 14;
 
 /// The table at `path`; without a column of names they stand beside it, as for `.npy`.
 pub fn read(path: &Path) -> Result<Named, String> {
     let file = File::open(path).map_err(|e| e.to_string())?;
-    // The library answers damage with errors; should it ever panic instead, that is this file's fault.
-    let read = std::panic::AssertUnwindSafe(|| table(path, file));
-    std::panic::catch_unwind(read).unwrap_or_else(|_| Err("its pages contradict each other".to_owned()))
+    // The library answers most damage with errors, and some with a panic: that is the file's fault,
+    // and the thread's name tells whoever reports panics so.
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().name(FOREIGN.to_owned());
+        let read = thread.spawn_scoped(scope, || table(path, file)).map_err(|e| e.to_string())?;
+        read.join().unwrap_or_else(|_| Err("it is damaged: its parts contradict each other".to_owned()))
+    })
 }
 
 fn table(path: &Path, file: File) -> Result<Named, String> {
-    let says = |e: parquet::errors::ParquetError| format!("it is no Parquet that can be read: {e}");
+    let says = |e: parquet::errors::ParquetError| match e.to_string() {
+        text if text.contains("Disabled feature") => {
+            "its pages are packed with what is not read here (zstd, brotli); write it with compression=\"snappy\""
+                .to_owned()
+        }
+        text => format!("it is no Parquet that can be read: {text}"),
+    };
     let table = SerializedFileReader::new(file).map_err(says)?;
     let schema = table.metadata().file_metadata().schema_descr_ptr();
     let columns: Vec<&ColumnDescriptor> = schema.columns().iter().map(|c| &**c).collect();
