@@ -9,10 +9,20 @@ use nets::published::Published;
 use nets::weights::{Checkpoint, Loaded, WeightsError};
 use search::Engine;
 
+use crate::commands::Context;
 use crate::exit::{Exit, Failure, nearest};
 use crate::paths::shown;
 use crate::settings::Settings;
 use crate::shelf::{self, Meant, Shelf};
+
+/// Says how much of some words a model does not read, where that is any.
+pub fn tell_of_cut(model: &Model, words: &str, context: &Context) {
+    let cut = model.words.encode(words).cut;
+    if cut > 0 {
+        let name = &model.manifest.name;
+        context.say(format!("warning: the words are too long for {name}; the last {cut} pieces of them are not read"));
+    }
+}
 
 /// The model inside the program: a model folder, file by file.
 const MANIFEST: &[u8] = include_bytes!("../../../models/scenes-toy/manifest.json");

@@ -44,6 +44,9 @@ pub fn run(typed: &cli::Find, context: &Context) -> Result<Exit, Failure> {
         return Ok(if typed.fail_on_none { Exit::NoMatch } else { Exit::Ok });
     }
     let engine = models::asking(&context.settings, library)?;
+    for words in [Some(&query.words), query.not.as_ref()].into_iter().flatten() {
+        models::tell_of_cut(engine.method.model(), words, context);
+    }
     let limits = Limits { max_pixels: context.settings.max_pixels(), ..Limits::default() };
     let answer = search::find(&engine, &query, context.settings.limit(), typed.with_reference, &limits)?;
 

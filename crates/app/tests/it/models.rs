@@ -213,6 +213,9 @@ fn vectors_are_those_of_add_and_find_in_the_order_given() {
     }
 
     // The same rows as a file; a broken one is NaN and the others stay in their places.
+    let long = "a red ball ".repeat(400);
+    let run = home.run(&["embed", "--text", &long, "--out", "long.npy"]);
+    assert!(run.works().err.contains("are not read"), "what is cut is said");
     let run = home.run(&["embed", "red.png", "broken.png", "blue.png", "--out", "x.npy", "--batch", "1"]);
     assert_eq!((run.code, run.out.as_str()), (Some(3), ""), "{run:?}");
     let (shape, numbers) = npy(&std::fs::read(home.path("x.npy")).expect("a file"));

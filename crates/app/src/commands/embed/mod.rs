@@ -41,6 +41,11 @@ pub fn run(typed: &cli::Embed, context: &Context) -> Result<Exit, Failure> {
             context.say("stopped; nothing was written");
             return Ok(Exit::Interrupted);
         }
+        for input in batch {
+            if let Input::Text(words) | Input::Question { words, .. } = input {
+                models::tell_of_cut(maker.method.model(), words, context);
+            }
+        }
         for (input, row) in batch.iter().zip(maker.rows(batch)?) {
             if let Err(reason) = &row {
                 failed += 1;
