@@ -183,7 +183,7 @@ mod tests {
     use parquet::schema::parser::parse_message_type;
     use std::sync::Arc;
 
-    /// A table of two rows as pandas would write it, in two row groups.
+    /// A table as pandas would write it, two rows to a row group.
     fn written(double: bool, rows: &[(&str, &[f32])]) -> Vec<u8> {
         let kind = if double { "DOUBLE" } else { "FLOAT" };
         let schema = format!(
@@ -195,21 +195,24 @@ mod tests {
         let properties = Arc::new(WriterProperties::builder().set_compression(codec).build());
         let mut bytes = Vec::new();
         let mut file = SerializedFileWriter::new(&mut bytes, schema, properties).unwrap();
-        for (name, vector) in rows {
+        for part in rows.chunks(2) {
             let mut group = file.next_row_group().unwrap();
-            for text in ["of no use", name] {
+            for named in [false, true] {
+                let text = |(name, _): &(&str, _)| ByteArray::from(if named { name } else { "of no use" });
+                let texts: Vec<ByteArray> = part.iter().map(text).collect();
                 let mut column = group.next_column().unwrap().unwrap();
-                column.typed::<ByteArrayType>().write_batch(&[ByteArray::from(text)], Some(&[1]), None).unwrap();
+                column.typed::<ByteArrayType>().write_batch(&texts, Some(&vec![1; part.len()]), None).unwrap();
                 column.close().unwrap();
             }
+            let vector: Vec<f32> = part.iter().flat_map(|r| r.1.iter().copied()).collect();
             let defined = vec![3; vector.len()];
-            let repeated: Vec<i16> = (0..vector.len()).map(|i| i16::from(i > 0)).collect();
+            let repeated: Vec<i16> = part.iter().flat_map(|r| (0..r.1.len()).map(|i| i16::from(i > 0))).collect();
             let mut column = group.next_column().unwrap().unwrap();
             if double {
                 let vector: Vec<f64> = vector.iter().map(|v| f64::from(*v)).collect();
                 column.typed::<DoubleType>().write_batch(&vector, Some(&defined), Some(&repeated)).unwrap();
             } else {
-                column.typed::<FloatType>().write_batch(vector, Some(&defined), Some(&repeated)).unwrap();
+                column.typed::<FloatType>().write_batch(&vector, Some(&defined), Some(&repeated)).unwrap();
             }
             column.close().unwrap();
             group.close().unwrap();
@@ -222,8 +225,9 @@ mod tests {
     fn tables_give_their_vectors() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("v.parquet");
-        let rows: [(&str, &[f32]); 2] = [("a", &[0.5, -1.0]), ("b", &[2.0, 3.0])];
-        let want = Vectors::new(vec!["a".into(), "b".into()], 1, 2, vec![0.5, -1.0, 2.0, 3.0]).unwrap();
+        let rows: [(&str, &[f32]); 3] = [("a", &[0.5, -1.0]), ("b", &[2.0, 3.0]), ("c", &[4.0, 5.0])];
+        let want =
+            Vectors::new(["a", "b", "c"].map(String::from).into(), 1, 2, vec![0.5, -1.0, 2.0, 3.0, 4.0, 5.0]).unwrap();
         for double in [false, true] {
             std::fs::write(&path, written(double, &rows)).unwrap();
             assert_eq!(Vectors::read(&path).unwrap(), want);
