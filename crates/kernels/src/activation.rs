@@ -73,10 +73,16 @@ fn slope<const FMA: bool, const KIND: u8>(x: f32) -> f32 {
 /// Each number of a few, in place.
 #[inline(always)]
 pub(crate) fn lanes<const FMA: bool, const N: usize>(kind: Activation, x: &mut [f32; N]) {
+    #[inline(always)]
+    fn each<const FMA: bool, const KIND: u8, const N: usize>(x: &mut [f32; N]) {
+        for x in x {
+            *x = value::<FMA, KIND>(*x);
+        }
+    }
     match kind {
-        Activation::Gelu => x.iter_mut().for_each(|x| *x = value::<FMA, GELU>(*x)),
-        Activation::QuickGelu => x.iter_mut().for_each(|x| *x = value::<FMA, QUICK>(*x)),
-        Activation::GeluTanh => x.iter_mut().for_each(|x| *x = value::<FMA, TANH>(*x)),
+        Activation::Gelu => each::<FMA, GELU, N>(x),
+        Activation::QuickGelu => each::<FMA, QUICK, N>(x),
+        Activation::GeluTanh => each::<FMA, TANH, N>(x),
     }
 }
 

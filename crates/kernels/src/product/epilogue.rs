@@ -62,35 +62,48 @@ pub(super) struct Turn {
     pub col: usize,
 }
 
-/// Numbers that are finished together: a compiler makes one vector of them.
-const LANES: usize = 16;
+/// Numbers that are finished together: a compiler makes two vectors of them, whose long sums overlap.
+const TWO: usize = 32;
+/// The same for narrower tiles and what is left.
+const ONE: usize = 16;
 
 #[inline(always)]
 fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32; N], out: &mut [f32; N], turn: Turn) {
     let Turn { first, last, at, col } = turn;
+    // Plain loops: what is passed as a closure may be compiled on its own, without the path's vectors.
     let mut v = *sums;
     if !first {
-        (0..N).for_each(|i| v[i] += out[i]);
+        for i in 0..N {
+            v[i] += out[i];
+        }
     }
     if last {
         let e = w.epilogue;
         if let Some((scales, extra)) = w.bytes {
             let (scales, extra, row) = (&scales[col..][..N], &extra[col..][..N], w.row_scales[row]);
-            (0..N).for_each(|i| v[i] = (v[i] - extra[i]) * (row * scales[i]));
+            for i in 0..N {
+                v[i] = (v[i] - extra[i]) * (row * scales[i]);
+            }
         }
         if e.scale != 1.0 {
-            (0..N).for_each(|i| v[i] *= e.scale);
+            for v in &mut v {
+                *v *= e.scale;
+            }
         }
         if let Some(bias) = e.bias {
             let bias = &bias[col..][..N];
-            (0..N).for_each(|i| v[i] += bias[i]);
+            for i in 0..N {
+                v[i] += bias[i];
+            }
         }
         if let Some(kind) = e.activation {
             activation::lanes::<FMA, N>(kind, &mut v);
         }
         if let Some(residual) = e.residual {
             let residual = &residual[at..][..N];
-            (0..N).for_each(|i| v[i] += residual[i]);
+            for i in 0..N {
+                v[i] += residual[i];
+            }
         }
     }
     *out = v;
@@ -109,13 +122,20 @@ fn rows_body<const FMA: bool>(
         // SAFETY: `finish` hands over rows that it may write.
         let out_row = unsafe { std::slice::from_raw_parts_mut(out.0.add(r * out.1), cols) };
         let place = |c: usize| Turn { at: turn.at + r * out.1 + c, col: turn.col + c, ..turn };
-        let (full, rest) = out_row.as_chunks_mut::<LANES>();
-        let (sum_full, sum_rest) = sums[r * step..][..cols].as_chunks::<LANES>();
-        for (i, (out, sums)) in full.iter_mut().zip(sum_full).enumerate() {
-            lanes::<FMA, LANES>(w, r, sums, out, place(i * LANES));
+        let sums = &sums[r * step..][..cols];
+        let (twos, rest) = out_row.as_chunks_mut::<TWO>();
+        let (two_sums, rest_sums) = sums.as_chunks::<TWO>();
+        for (i, (out, sums)) in twos.iter_mut().zip(two_sums).enumerate() {
+            lanes::<FMA, TWO>(w, r, sums, out, place(i * TWO));
         }
         let done = cols - rest.len();
-        for (i, (out, sum)) in rest.iter_mut().zip(sum_rest).enumerate() {
+        let (ones, last) = rest.as_chunks_mut::<ONE>();
+        let (one_sums, last_sums) = rest_sums.as_chunks::<ONE>();
+        for (i, (out, sums)) in ones.iter_mut().zip(one_sums).enumerate() {
+            lanes::<FMA, ONE>(w, r, sums, out, place(done + i * ONE));
+        }
+        let done = cols - last.len();
+        for (i, (out, sum)) in last.iter_mut().zip(last_sums).enumerate() {
             lanes::<FMA, 1>(w, r, &[*sum], std::array::from_mut(out), place(done + i));
         }
     }

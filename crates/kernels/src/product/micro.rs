@@ -24,17 +24,19 @@ pub(super) unsafe trait Lane {
     unsafe fn store(acc: Self::Acc, to: *mut f32);
 }
 
-/// Words from row to row of a packed block of the left factor, or from word to word along k where
-/// it lies in columns. A little more than a block is wide, and no power of two, so that neighbours
-/// do not fall onto each other in the cache.
+/// Words from row to row of a packed block of the left factor. A little more than a block is wide, and
+/// no power of two, so that neighbours do not fall onto each other in the cache.
 pub(super) const ROW_WORDS: usize = super::BLOCK + 16;
+
+/// Words from word to word along k, where a block lies in columns: as many as it has rows, and a tile more.
+pub(super) const COLUMN_WORDS: usize = super::ROWS + 24;
 
 /// How `a` was packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     /// Row after row, [`ROW_WORDS`] apart.
     Rows,
-    /// Word after word along k, [`ROW_WORDS`] apart, the rows side by side.
+    /// Word after word along k, [`COLUMN_WORDS`] apart, the rows side by side.
     Columns,
 }
 
@@ -107,6 +109,7 @@ macro_rules! tile_of {
                 const LANES: usize = <$lane as Lane>::LANES;
                 const N: usize = $vecs * LANES;
                 const W: usize = ROW_WORDS;
+                const C: usize = COLUMN_WORDS;
                 // SAFETY: the caller's contract; the smaller tiles read and write a part of it.
                 unsafe {
                     match (order, rows, cols <= LANES) {
@@ -114,8 +117,8 @@ macro_rules! tile_of {
                         (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1>(a, b, N, words, out, N),
                         (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1>(a, b, N, words, out, N),
                         (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1>(a, b, N, words, out, N),
-                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, W>(a, b, N, words, out, N),
-                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, W>(a, b, N, words, out, N),
+                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, C>(a, b, N, words, out, N),
+                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, C>(a, b, N, words, out, N),
                     }
                 }
             }

@@ -18,25 +18,24 @@ pub use pack::bf16_bits;
 
 use crate::Path;
 use epilogue::{Turn, Whole, finish};
-use micro::{ROW_WORDS, Tile};
+use micro::{COLUMN_WORDS, ROW_WORDS, Tile};
 use rayon::prelude::*;
 use std::cell::RefCell;
 
-/// Words of k, and rows, that are worked on at a time: a panel of the right factor of this length
-/// stays in the first-level cache, a block of the left one in the second.
-const BLOCK: usize = 256;
+/// Words of k that are worked on at a time. A run this long reads its panel of the right factor from the
+/// second-level cache, and that fast enough; a shorter one would come back to the output, to add to what is
+/// there, more often (a tenth of a picture's time, at a sixth of this length).
+const BLOCK: usize = 1536;
 
-/// Rows of the left factor that are packed and used together, if there are many.
-const ROWS: usize = 120;
-
-/// The same where the right factor is packed for each block of rows again: as many as there is room for.
-const ROWS_ALONE: usize = 264;
+/// Rows of the left factor that are packed and used together, if there are many: such a block stays in the
+/// second-level cache.
+const ROWS: usize = 72;
 
 /// Multiplications that are worth waking another thread for.
 const WORTH_SHARING: usize = 1 << 21;
 
 /// The largest right factor, in numbers, that is packed as a whole before it is used.
-const PACKED_WHOLE: usize = 1 << 22;
+const PACKED_WHOLE: usize = 1 << 25;
 
 /// What is multiplied; sums are always f32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -439,7 +438,7 @@ impl Job<'_> {
             whole.div_ceil(pieces).next_multiple_of(unit)
         };
         let whole = matches!(self.b, Right::Loose(_)) && m > 2 * ROWS && n.saturating_mul(k) <= PACKED_WHOLE;
-        let rows = cut(m, if whole { ROWS } else { ROWS_ALONE }, T::ROWS);
+        let rows = cut(m, ROWS, T::ROWS);
         let cols = if whole || !shared {
             n
         } else {
@@ -479,11 +478,12 @@ impl Job<'_> {
         let per = self.kind.per_word();
         let k = self.size.1;
         let panels = self.size.2.div_ceil(T::COLS);
-        let left = scratch.0.room((ROWS_ALONE + T::ROWS) * ROW_WORDS);
+        const { assert!(T::ROWS <= 24 && ROWS.is_multiple_of(T::ROWS)) };
+        let left = scratch.0.room(((ROWS + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS));
         let room = if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) };
         let right = scratch.1.room(room);
         let mut tile = [Line([0; 16]); MOST_TILE / 16];
-        let mut row_scales = [0.0; ROWS_ALONE];
+        let mut row_scales = [0.0; ROWS];
         let bytes = match self.b {
             Right::Packed(packed) if self.kind == Kind::Int8 => {
                 pack::scales_of_rows(self.path, &self.a, rows, &mut row_scales);

@@ -3,7 +3,7 @@
 //! Here f32 also becomes what the kernel multiplies: words of one f32 or of two bf16 that are
 //! adjacent along k. What is missing at the end of k is zero.
 
-use super::micro::ROW_WORDS;
+use super::micro::{COLUMN_WORDS, ROW_WORDS};
 use super::{BLOCK, Kind, Mat, Words};
 use crate::Path;
 use crate::cpu::{at_width, fma};
@@ -247,7 +247,7 @@ pub(super) fn left(
         rows_at(path, m, rows, k, kind == Kind::Bf16, to);
         super::micro::Order::Rows
     } else {
-        columns_at(path, &m.t(), k, rows, kind == Kind::Bf16, ROW_WORDS, to);
+        columns_at(path, &m.t(), k, rows, kind == Kind::Bf16, COLUMN_WORDS, to);
         super::micro::Order::Columns
     }
 }

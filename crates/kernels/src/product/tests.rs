@@ -127,7 +127,8 @@ fn what_was_packed_once_agrees_with_f64_bytes_too() {
         let shape = (random.below(20), random.below(40), random.below(40));
         check_packed(&mut random, shape);
     }
-    for shape in [(1, 3000, 40), (300, 50, 33), (30, 1030, 70)] {
+    // More than a block of k in any numbers, and of rows.
+    for shape in [(1, 3000, 40), (300, 50, 33), (80, 7000, 35), (30, 1030, 70)] {
         check_packed(&mut random, shape);
     }
 }
@@ -154,6 +155,8 @@ fn every_path_agrees_with_f64_on_long_and_wide_shapes() {
         (270, 600, 33),
         (13, 257, 513),
         (500, 30, 129),
+        (150, 3300, 34),
+        (80, 3300, 34),
     ];
     shapes.into_iter().for_each(|shape| check(&mut random, shape));
 }
@@ -161,7 +164,7 @@ fn every_path_agrees_with_f64_on_long_and_wide_shapes() {
 #[test]
 fn the_number_of_threads_changes_no_bit() {
     let mut random = Random(3);
-    let (m, k, n) = (517, 700, 130);
+    let (m, k, n) = (517, 3300, 130);
     let (a, b) = (random.normals(m * k), random.normals(k * n));
     for precision in [Precision::F32, Precision::Bf16] {
         for turned in [false, true] {
