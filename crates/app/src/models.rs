@@ -30,12 +30,22 @@ const MANIFEST: &[u8] = include_bytes!("../../../models/scenes-toy/manifest.json
 pub const WEIGHTS: &[u8] = include_bytes!("../../../models/scenes-toy/model.safetensors");
 const VOCAB: &[u8] = include_bytes!("../../../models/scenes-toy/vocab.txt");
 
+/// Memory of a model at work, in hundredths of what it needs at one time: pictures and batches differ in
+/// size, and what the last one left serves the next one only if it is large enough.
+const ROOM_PERCENT: usize = 125;
+
 /// The model that the settings ask for.
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
-    let (mut model, _) = load(&Shelf::open().find(settings.model())?, &device)?;
-    model.pack(settings.precision());
-    Ok(Arc::new(model))
+    let meant = Shelf::open().find(settings.model())?;
+    // Weights come and go as they are read and packed, in sizes that are not wanted again.
+    crate::MEMORY.keep(0);
+    let model = load(&meant, &device).map(|(mut model, _)| {
+        model.pack(settings.precision());
+        model
+    });
+    crate::MEMORY.keep(ROOM_PERCENT);
+    Ok(Arc::new(model?))
 }
 
 /// A model, from inside the program or from its folder; of a published one also what became of each

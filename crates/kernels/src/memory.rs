@@ -4,7 +4,9 @@
 //! allocator returns them to the kernel each time, and each page that comes back is cleared and
 //! mapped anew: a sixth of a step, measured. This one keeps what was returned for the next of the
 //! same size, and never holds more than twice what was once in use at the same time; nor, by what it
-//! keeps, more than half of the machine's memory, which is not ours alone.
+//! keeps, more than half of the machine's memory, which is not ours alone. Who needs one set of sizes
+//! now and another later (weights are read as f32, packed as bf16, and then only run) says so:
+//! [`Keeping::keep`].
 //!
 //! On Unix the blocks are mappings of their own, not the C library's: what is given back is really
 //! free (its heap could not return blocks that lie between others; a training run grew to six times
@@ -36,6 +38,8 @@ struct State {
     most: usize,
     /// Beyond this nothing is kept; 0 where nobody has looked yet.
     share: usize,
+    /// In use and kept together, in hundredths of `most`; with 0 nothing is kept.
+    percent: usize,
 }
 
 // SAFETY: the pointers are to free blocks that only the state knows of.
@@ -45,7 +49,16 @@ impl Keeping {
     /// Holds nothing yet.
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
-        Self(Mutex::new(State { bins: [std::ptr::null_mut(); BINS], kept: 0, live: 0, most: 0, share: 0 }))
+        let bins = [std::ptr::null_mut(); BINS];
+        Self(Mutex::new(State { bins, kept: 0, live: 0, most: 0, share: 0, percent: 200 }))
+    }
+
+    /// From now on holds at most so many hundredths of what is in use at the same time, and with 0 exactly
+    /// that; what was in use before is forgotten.
+    pub fn keep(&self, percent: usize) {
+        let mut state = self.state();
+        (state.percent, state.most) = (percent, state.live);
+        state.trim();
     }
 
     /// A kept block; or null, and room was made for a new one.
@@ -99,7 +112,7 @@ impl State {
         if self.share == 0 {
             self.share = half_of_memory();
         }
-        let limit = self.most.saturating_mul(2).min(self.share);
+        let limit = self.most.saturating_mul(self.percent).div_euclid(100).min(self.share);
         for index in (0..BINS).rev() {
             while self.live + self.kept > limit && !self.bins[index].is_null() {
                 let size = size_of_bin(index);
@@ -214,10 +227,14 @@ unsafe impl GlobalAlloc for Keeping {
             return unsafe { System.dealloc(block, layout) };
         };
         let mut state = self.state();
+        state.live -= rounded.size();
+        if state.percent == 0 {
+            // SAFETY: the block came from `pages::fresh` with its rounded size, and is ours again.
+            return unsafe { pages::give_back(block, rounded.size()) };
+        }
         // SAFETY: the block is ours again, aligned and longer than a pointer.
         unsafe { block.cast::<*mut u8>().write(state.bins[index]) };
         state.bins[index] = block;
-        state.live -= rounded.size();
         state.kept += rounded.size();
     }
 
@@ -279,6 +296,29 @@ mod tests {
             }
             let small = memory.alloc(of(100));
             memory.dealloc(small, of(100));
+        }
+    }
+
+    #[test]
+    fn what_is_kept_can_be_less_or_nothing() {
+        let memory = Keeping::new();
+        let of = |size: usize| Layout::from_size_align(size, 16).unwrap();
+        // SAFETY: each block is returned once with its layout.
+        unsafe {
+            let (a, b) = (memory.alloc(of(1 << 20)), memory.alloc(of(1 << 21)));
+            memory.dealloc(a, of(1 << 20));
+            assert_eq!(memory.state().kept, 1 << 20);
+            memory.keep(0);
+            assert_eq!(memory.state().kept, 0);
+            assert_eq!(memory.state().live, 1 << 21);
+            let a = memory.alloc(of(1 << 20));
+            memory.dealloc(a, of(1 << 20));
+            assert_eq!(memory.state().kept, 0);
+            memory.keep(125);
+            let a = memory.alloc(of(1 << 18));
+            memory.dealloc(a, of(1 << 18));
+            assert_eq!(memory.state().kept, 1 << 18);
+            memory.dealloc(b, of(1 << 21));
         }
     }
 
