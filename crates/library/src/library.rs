@@ -56,7 +56,7 @@ impl Library {
         std::fs::create_dir_all(dir.join("segments")).map_err(Error::io(dir))?;
         let mut conn = connect(dir, true)?;
         // Two that start at once must not both find nothing and both make it.
-        let lock = lock_file(dir)?.ok_or_else(|| Error::Busy(dir.to_owned()))?;
+        let lock = lock_soon(dir)?.ok_or_else(|| Error::Busy(dir.to_owned()))?;
         if is_made(&conn).map_err(Error::sqlite("looking for a library", dir))? {
             return Err(Error::AlreadyThere(dir.to_owned()));
         }
@@ -538,7 +538,7 @@ impl Library {
     fn take_lock(&self) -> Result<()> {
         let mut lock = held(&self.lock);
         if let (None, Some(dir)) = (&*lock, &self.dir) {
-            *lock = Some(lock_file(dir)?.ok_or_else(|| Error::Busy(dir.clone()))?);
+            *lock = Some(lock_soon(dir)?.ok_or_else(|| Error::Busy(dir.clone()))?);
         }
         Ok(())
     }
@@ -590,6 +590,18 @@ fn connect(dir: &Path, create: bool) -> Result<Connection> {
 /// Whether the tables are there; a making that was killed leaves an empty database.
 fn is_made(conn: &Connection) -> rusqlite::Result<bool> {
     conn.query_row("SELECT count(*) > 0 FROM sqlite_schema", [], |r| r.get(0))
+}
+
+/// The lock, if nobody else holds it for longer than a moment. A process that we start ourselves (ffmpeg)
+/// holds what we hold until it has become another program, also what we have let go of meanwhile.
+fn lock_soon(dir: &Path) -> Result<Option<File>> {
+    for _ in 0..20 {
+        if let Some(lock) = lock_file(dir)? {
+            return Ok(Some(lock));
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    lock_file(dir)
 }
 
 /// The lock, if nobody else holds it.
