@@ -149,6 +149,7 @@ impl From<search::SearchError> for Failure {
             Query(e) => Self::usage(e),
             NoVector { .. } => Self::new(Exit::Library, error),
             NotImported(_) => Self::new(Exit::Missing, error),
+            Threads(_) => Self::new(Exit::Failed, error),
             Reference { path, source } => Self::from(source).about(format!("cannot read the reference {path}")),
         }
     }

@@ -61,7 +61,11 @@ impl Progress {
     pub fn set(&mut self, done: u64) {
         self.done = done;
         let now = Instant::now();
-        self.marks.push_back((now, done));
+        match self.marks.back_mut() {
+            // Steps may be far shorter than a bar is quick.
+            Some(last) if now - last.0 < FRAME && last.1 > 0 => last.1 = done,
+            _ => self.marks.push_back((now, done)),
+        }
         while self.marks.len() > 2 && now - self.marks[0].0 > WINDOW {
             self.marks.pop_front();
         }

@@ -117,7 +117,7 @@ pub const SETTINGS: &[Setting] = &[
         value: "N",
         short: None,
         default: "64",
-        sentence: "How many files go through together, from 1 to 1024; fewer need less memory",
+        sentence: "How many pictures and frames are encoded together, from 1 to 1024; fewer need less memory",
         commands: &["add", "demo", "embed"],
         check: |text| whole(text, 1, 1024),
     },

@@ -124,6 +124,16 @@ impl Media {
         &self.times_secs
     }
 
+    /// About how many bytes it takes to hold what `sampling` looks at, of the whole file, while it is
+    /// decoded: a picture may have four channels of 16 bits on the way, a clip's decoder
+    /// keeps some sixteen frames to predict others from.
+    pub fn bytes(&self, sampling: &Sampling) -> u64 {
+        let pixels = u64::from(self.info.width) * u64::from(self.info.height);
+        let frames = sampling.indices(self.info.frames, self.info.fps.unwrap_or(1.0)).len() as u64;
+        let each = if self.info.kind == Kind::Clip { 3 * frames + 24 } else { 8 };
+        pixels.saturating_mul(each)
+    }
+
     /// The frames that `sampling` looks at, of the whole file or of a stretch of it: the frames
     /// shown from `start_secs` up to, not including, `end_secs`; if none begins there, the one
     /// that is on screen.

@@ -10,9 +10,9 @@
 //! GIF, WebP and PNG may also be animated: then they are clips, and each frame comes composed with
 //! the ones before it.
 
-use std::fs::File;
-use std::io::{BufReader, Cursor, Read as _};
-use std::path::{Path, PathBuf};
+use std::io::Cursor;
+use std::path::Path;
+use std::sync::Arc;
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
 use image::{AnimationDecoder as _, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgba};
@@ -20,9 +20,13 @@ use image::{AnimationDecoder as _, DynamicImage, ImageDecoder, ImageError, Image
 use crate::limits::Deadline;
 use crate::{Container, Error, Frame, Limits, Result};
 
+/// Where decoders read: the whole file, in memory. A picture is read through more than once (its header,
+/// whether it is whole, its pixels), and decoders for one kind of source are compiled once.
+type Bytes = Cursor<Arc<[u8]>>;
+
 /// A picture file whose header has been read.
 pub(crate) struct Picture {
-    path: PathBuf,
+    bytes: Arc<[u8]>,
     container: Container,
     /// When each frame of an animation is shown, seconds; empty for a still picture.
     pub times_secs: Vec<f64>,
@@ -36,9 +40,18 @@ pub(crate) struct Picture {
 
 impl Picture {
     pub fn open(path: &Path, container: Container, limits: &Limits) -> Result<Self> {
+        let most = most_bytes(limits);
+        let has = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+        if has > most {
+            return Err(Error::TooLarge(format!("a picture of {} MB; at most {} MB are read", has >> 20, most >> 20)));
+        }
+        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        Self::of(bytes.into(), container, limits)
+    }
+
+    fn of(bytes: Arc<[u8]>, container: Container, limits: &Limits) -> Result<Self> {
         let deadline = limits.deadline();
-        let mut picture =
-            Self { path: path.to_owned(), container, times_secs: Vec::new(), duration_secs: 0.0, width: 0, height: 0 };
+        let mut picture = Self { bytes, container, times_secs: Vec::new(), duration_secs: 0.0, width: 0, height: 0 };
         let mut decoder = picture.decoder(limits)?;
         let orientation = decoder.orientation().map_err(refused)?.to_exif();
         (picture.width, picture.height) = decoder.dimensions();
@@ -91,7 +104,7 @@ impl Picture {
 
     fn still(&self, limits: &Limits) -> Result<Frame> {
         if self.container == Container::Jpeg {
-            check_jpeg_ends(&self.path)?;
+            check_jpeg_ends(&self.bytes)?;
         }
         let mut decoder = self.decoder(limits)?;
         let orientation = decoder.orientation().map_err(refused)?;
@@ -109,9 +122,9 @@ impl Picture {
             Container::Gif => ImageFormat::Gif,
             Container::Bmp => ImageFormat::Bmp,
             Container::Tiff => ImageFormat::Tiff,
-            other => return Err(Error::Unsupported(format!("{other} as a picture"))),
+            other => return Err(Error::NotMedia(format!("{other}, where a picture was expected"))),
         };
-        let mut reader = ImageReader::with_format(self.reader()?, format);
+        let mut reader = ImageReader::with_format(self.reader(), format);
         reader.limits(allowance(limits));
         let decoder = reader.into_decoder().map_err(refused)?;
         let (width, height) = decoder.dimensions();
@@ -122,17 +135,17 @@ impl Picture {
     fn animation(&self, limits: &Limits) -> Result<Option<image::Frames<'static>>> {
         Ok(match self.container {
             Container::Gif => {
-                let mut gif = GifDecoder::new(self.reader()?).map_err(refused)?;
+                let mut gif = GifDecoder::new(self.reader()).map_err(refused)?;
                 gif.set_limits(allowance(limits)).map_err(refused)?;
                 Some(gif.into_frames())
             }
             Container::Png => {
-                let png = PngDecoder::with_limits(self.reader()?, allowance(limits)).map_err(refused)?;
+                let png = PngDecoder::with_limits(self.reader(), allowance(limits)).map_err(refused)?;
                 let animated = png.is_apng().map_err(refused)?;
                 if animated { Some(png.apng().map_err(refused)?.into_frames()) } else { None }
             }
             Container::WebP => {
-                let mut webp = WebPDecoder::new(self.reader()?).map_err(refused)?;
+                let mut webp = WebPDecoder::new(self.reader()).map_err(refused)?;
                 webp.set_limits(allowance(limits)).map_err(refused)?;
                 if webp.has_animation() {
                     // Players show the animation on their own ground, not on the file's hint.
@@ -146,15 +159,20 @@ impl Picture {
         })
     }
 
-    fn reader(&self) -> Result<BufReader<File>> {
-        File::open(&self.path).map(BufReader::new).map_err(|e| Error::io(&self.path, e))
+    fn reader(&self) -> Bytes {
+        Cursor::new(self.bytes.clone())
     }
 }
 
-/// What decoders may allocate: eight bytes a pixel (16-bit RGBA) twice over, and a little.
+/// What decoders may allocate, and files may take: eight bytes a pixel (16-bit RGBA) twice over, and a
+/// little.
+fn most_bytes(limits: &Limits) -> u64 {
+    limits.max_pixels.saturating_mul(16).saturating_add(64 << 20)
+}
+
 fn allowance(limits: &Limits) -> image::Limits {
     let mut out = image::Limits::no_limits();
-    out.max_alloc = Some(limits.max_pixels.saturating_mul(16).saturating_add(64 << 20));
+    out.max_alloc = Some(most_bytes(limits));
     out
 }
 
@@ -183,16 +201,15 @@ fn over_white(picture: DynamicImage) -> Frame {
 /// The decoder fills what is missing from a cut-off JPEG with grey and says nothing, so we look
 /// for the end marker ourselves: after the header of the first scan, since thumbnails in the
 /// metadata before it have end markers of their own.
-fn check_jpeg_ends(path: &Path) -> Result<()> {
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|mut f| f.read_to_end(&mut bytes)).map_err(|e| Error::io(path, e))?;
+fn check_jpeg_ends(bytes: &[u8]) -> Result<()> {
     let mut at = 2;
     while let Some([0xff, kind, hi, lo, ..]) = bytes.get(at..) {
         match kind {
             0xff => at += 1,
             0xda => {
                 let scan = &bytes[at..];
-                return match scan.windows(2).any(|w| w == [0xff, 0xd9]) {
+                // From behind: the marker is the last thing in nearly every file.
+                return match scan.windows(2).rev().any(|w| w == [0xff, 0xd9]) {
                     true => Ok(()),
                     false => Err(Error::Corrupt("the JPEG is cut off: it has no end marker".to_owned())),
                 };
@@ -226,24 +243,10 @@ pub(crate) fn one_line(text: &str) -> String {
 /// Reads a picture that lies in memory, for bytes that came some other way than a file
 /// (an upload). Stills only: an animation gives its first frame.
 pub fn picture_from_bytes(bytes: &[u8], limits: &Limits) -> Result<Frame> {
-    let format = match crate::sniff(&bytes[..bytes.len().min(crate::SNIFF_BYTES)]) {
-        Container::Jpeg => ImageFormat::Jpeg,
-        Container::Png => ImageFormat::Png,
-        Container::WebP => ImageFormat::WebP,
-        Container::Gif => ImageFormat::Gif,
-        Container::Bmp => ImageFormat::Bmp,
-        Container::Tiff => ImageFormat::Tiff,
-        other => return Err(Error::NotMedia(format!("{other}, where a picture was expected"))),
-    };
+    let container = crate::sniff(&bytes[..bytes.len().min(crate::SNIFF_BYTES)]);
     crate::caught("the picture decoder", || {
-        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
-        reader.limits(allowance(limits));
-        let mut decoder = reader.into_decoder().map_err(refused)?;
-        let (width, height) = decoder.dimensions();
-        limits.check_pixels(width.into(), height.into())?;
-        let orientation = decoder.orientation().map_err(refused)?;
-        let mut picture = DynamicImage::from_decoder(decoder).map_err(refused)?;
-        picture.apply_orientation(orientation);
-        Ok(over_white(picture))
+        let still =
+            Picture { bytes: bytes.into(), container, times_secs: Vec::new(), duration_secs: 0.0, width: 0, height: 0 };
+        still.still(limits)
     })
 }

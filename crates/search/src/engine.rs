@@ -41,6 +41,9 @@ pub enum SearchError {
     /// A name that imported vectors lack.
     #[error("{0} has no imported vector; its name must be that of the gallery")]
     NotImported(String),
+    /// The machine gives no more threads.
+    #[error("cannot start a thread: {0}; fewer are asked for with --jobs")]
+    Threads(std::io::Error),
     /// The question cannot be asked.
     #[error(transparent)]
     Query(#[from] domain::QueryError),

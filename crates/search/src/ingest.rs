@@ -1,16 +1,16 @@
 //! The first river: a file becomes frames, frames become features, features are kept.
 //!
-//! Files go through in batches: all files of a batch are read and decoded side by side, encoded
-//! together, and kept in one durable transaction.
+//! Reading, encoding and keeping go on side by side ([`Stages`]): what was read is gathered into
+//! batches of so many frames, a batch is encoded together and kept in one durable transaction.
 //! What cannot be read is kept too, as a failure with its reason, so that
 //! *found = indexed + unchanged + failed* always holds.
 
+use crate::stages::{Budget, Out, Stages};
 use crate::{Engine, SearchError};
-use domain::{Digest, Kind, MediaRef};
-use library::{Failure, Info, NewItem};
-use media::Limits;
-use methods::Seen;
-use rayon::prelude::*;
+use domain::{Digest, Embedding, Kind, MediaRef};
+use library::{Failure, Info, Library, NewItem};
+use media::{Limits, Media};
+use methods::{Method, MethodError, Seen};
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -20,8 +20,13 @@ use std::time::UNIX_EPOCH;
 pub struct Options {
     /// What one file may cost.
     pub limits: Limits,
-    /// Files per batch, which is also what a kill can cost at most.
+    /// Frames (a picture is one) that are encoded together. A kill costs three times as many at most,
+    /// and the files that are being read.
     pub batch: usize,
+    /// Files that are read at one time.
+    pub readers: usize,
+    /// Bytes that decoded frames may take in all; a file that needs more is decoded alone.
+    pub memory: u64,
     /// Longer side of the thumbnails, pixels.
     pub thumbnail: u32,
     /// Try files again that failed before and have not changed.
@@ -32,7 +37,15 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), batch: 64, thumbnail: 256, retry: false, roots: Vec::new() }
+        Self {
+            limits: Limits::default(),
+            batch: 64,
+            readers: rayon::current_num_threads(),
+            memory: 1 << 30,
+            thumbnail: 256,
+            retry: false,
+            roots: Vec::new(),
+        }
     }
 }
 
@@ -74,10 +87,16 @@ pub struct Added {
     pub stopped: bool,
 }
 
-/// What is to be done with a file.
+impl Added {
+    /// Files dealt with.
+    fn done(&self) -> usize {
+        self.indexed + self.unchanged + self.failed.len()
+    }
+}
+
+/// What became of a file that was read.
 enum Fate {
     Keep(Box<Kept>),
-    Unchanged,
     Failed(Failure),
 }
 
@@ -93,44 +112,23 @@ struct Stamp {
 }
 
 /// Takes files in; those already kept and unchanged are not read.
+///
+/// Where `stop` says so, what was read and not yet encoded is dropped; what is being encoded is kept.
 pub fn add(
     engine: &mut Engine,
     files: &[PathBuf],
     options: &Options,
     tell: &mut dyn FnMut(Event<'_>),
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Added, SearchError> {
-    let mut added = Added { found: files.len(), ..Added::default() };
-    let failed_before: HashMap<PathBuf, Failure> =
-        engine.library.failures()?.into_iter().map(|f| (f.path.clone(), f)).collect();
-    for chunk in files.chunks(options.batch.max(1)) {
-        if stop() {
-            added.stopped = true;
-            break;
-        }
-        let plans =
-            chunk.iter().map(|path| plan(engine, path, options, &failed_before)).collect::<Result<Vec<_>, _>>()?;
-        let view = &engine.method.model().manifest.view;
-        let sampling = engine.method.model().manifest.sampling;
-        let fates: Vec<Fate> = chunk
-            .par_iter()
-            .zip(plans)
-            .map(|(path, plan)| match plan {
-                Plan::Done(fate) => fate,
-                Plan::Read(stamp) => read(path, &stamp, options, |m| {
-                    let clip = m.sample(&sampling, None)?;
-                    let thumb = clip
-                        .frames
-                        .get(clip.frames.len() / 2)
-                        .map(|f| media::jpeg_bytes(&media::thumb(f, options.thumbnail), 85));
-                    let frames = clip.frames.iter().map(|f| view.look(f)).collect();
-                    Ok((Seen { frames }, thumb.transpose()?))
-                }),
-            })
-            .collect();
-        keep(engine, chunk, fates, &mut added, tell)?;
-        tell(Event::Progress { done: added.indexed + added.unchanged + added.failed.len(), total: files.len() });
-    }
+    let failed_before = engine.library.failures()?.into_iter().map(|f| (f.path.clone(), f)).collect();
+    let added = Added { found: files.len(), ..Added::default() };
+    let Engine { method, library } = engine;
+    let method = method.as_ref();
+    let mut intake = Intake { method, library, options, failed_before, added, failures: Vec::new(), tell };
+    intake.flow(files, stop)?;
+    let mut added = intake.added;
+    added.stopped = added.done() < added.found;
     if !added.stopped {
         added.removed = forget_vanished(engine, files, &options.roots)?;
         engine.library.seal()?;
@@ -138,37 +136,163 @@ pub fn add(
     Ok(added)
 }
 
-/// A reading plan, made from the database before the batch is decoded side by side.
-enum Plan {
-    Done(Fate),
-    Read(Stamp),
+/// Where the caller's thread stands: it plans what is read, and keeps what was made.
+struct Intake<'a> {
+    method: &'a dyn Method,
+    library: &'a mut Library,
+    options: &'a Options,
+    failed_before: HashMap<PathBuf, Failure>,
+    added: Added,
+    /// To be written with the next batch.
+    failures: Vec<Failure>,
+    tell: &'a mut dyn FnMut(Event<'_>),
 }
 
-fn plan(
-    engine: &Engine,
-    path: &Path,
-    options: &Options,
-    failed_before: &HashMap<PathBuf, Failure>,
-) -> Result<Plan, SearchError> {
-    let stamp = match stamp(path) {
-        Ok(stamp) => stamp,
-        Err(e) => {
-            return Ok(Plan::Done(Fate::Failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string()))));
+/// What the encoder makes of a batch.
+type Made = Result<(Vec<Kept>, Vec<Embedding>), MethodError>;
+
+impl Intake<'_> {
+    /// All files through all stages, or as many as until it is stopped.
+    fn flow(&mut self, files: &[PathBuf], stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SearchError> {
+        let (method, options) = (self.method, self.options);
+        let budget = Budget::new(options.memory);
+        let read = |(path, stamp): (&Path, Stamp)| read(path, &stamp, method, options, &budget);
+        let frames = |fate: &Fate| match fate {
+            Fate::Keep(kept) => kept.seen.frames.len(),
+            Fate::Failed(_) => 0,
+        };
+        let encode = |batch: Vec<Kept>| -> Made {
+            if stop() {
+                return Ok((Vec::new(), Vec::new()));
+            }
+            let vectors = method.embed(&batch.iter().map(|k| &k.seen).collect::<Vec<_>>())?;
+            Ok((batch, vectors))
+        };
+        let mut files = files.iter();
+        let (mut pending, mut waiting) = (Vec::new(), 0);
+        std::thread::scope(|scope| {
+            let mut stages = Stages::start(scope, options.readers, options.batch, frames, read, encode)
+                .map_err(SearchError::Threads)?;
+            loop {
+                let mut none_left = false;
+                while !stop() && stages.room() && !none_left {
+                    match files.next() {
+                        Some(path) => {
+                            if let Some(stamp) = self.plan(path)? {
+                                stages.read((path, stamp));
+                            }
+                        }
+                        None => none_left = true,
+                    }
+                }
+                match stages.wait() {
+                    Out::Read(fate) => {
+                        if !stop()
+                            && let Some(kept) = self.sift(fate)?
+                        {
+                            waiting += kept.seen.frames.len();
+                            pending.push(kept);
+                            if waiting >= options.batch {
+                                stages.encode(std::mem::take(&mut pending));
+                                waiting = 0;
+                            }
+                        }
+                    }
+                    Out::Made(made) => self.keep(made?)?,
+                    Out::Waiting => (),
+                    Out::Idle if stop() || pending.is_empty() => return self.remember_failures(),
+                    Out::Idle => {
+                        stages.encode(std::mem::take(&mut pending));
+                        waiting = 0;
+                    }
+                }
+            }
+        })
+    }
+
+    /// Whether a file must be read, from what the library knows of it.
+    fn plan(&mut self, path: &Path) -> Result<Option<Stamp>, SearchError> {
+        let stamp = match stamp(path) {
+            Ok(stamp) => stamp,
+            Err(e) => {
+                self.failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string()));
+                return Ok(None);
+            }
+        };
+        if let Some(known) = self.library.known(path)?
+            && (known.size, known.mtime_ns) == (stamp.size, stamp.mtime_ns)
+            && self.library.embedding(known.id, self.method.space())?.is_some()
+        {
+            self.added.unchanged += 1;
+            self.progress();
+            return Ok(None);
         }
-    };
-    if let Some(known) = engine.library.known(path)?
-        && (known.size, known.mtime_ns) == (stamp.size, stamp.mtime_ns)
-        && engine.library.embedding(known.id, engine.method.space())?.is_some()
-    {
-        return Ok(Plan::Done(Fate::Unchanged));
+        let before = self.failed_before.get(path).filter(|_| !self.options.retry);
+        if let Some(old) = before.filter(|old| (old.size, old.mtime_ns) == (stamp.size, stamp.mtime_ns)) {
+            self.failed(old.clone());
+            return Ok(None);
+        }
+        Ok(Some(stamp))
     }
-    if let Some(old) = failed_before.get(path)
-        && !options.retry
-        && (old.size, old.mtime_ns) == (stamp.size, stamp.mtime_ns)
-    {
-        return Ok(Plan::Done(Fate::Failed(old.clone())));
+
+    /// What of that which was read is to be encoded: not what failed, nor what was merely moved.
+    fn sift(&mut self, fate: Fate) -> Result<Option<Kept>, SearchError> {
+        let kept = match fate {
+            Fate::Keep(kept) => *kept,
+            Fate::Failed(failure) => {
+                self.failed(failure);
+                return Ok(None);
+            }
+        };
+        // The same bytes under a path that is gone: the file was moved, nothing is encoded again.
+        let path = &kept.item.media.path;
+        let gone = self
+            .library
+            .by_digest(&kept.item.digest)?
+            .into_iter()
+            .find(|old| old.media.span.is_none() && old.media.path != *path && !old.media.path.exists());
+        match gone {
+            Some(old) if self.library.embedding(old.id, self.method.space())?.is_some() => {
+                self.library.moved(old.id, path, kept.item.mtime_ns)?;
+                (self.added.moved, self.added.indexed) = (self.added.moved + 1, self.added.indexed + 1);
+                self.progress();
+                Ok(None)
+            }
+            _ => Ok(Some(kept)),
+        }
     }
-    Ok(Plan::Read(stamp))
+
+    /// Keeps a batch in one transaction.
+    fn keep(&mut self, (batch, vectors): (Vec<Kept>, Vec<Embedding>)) -> Result<(), SearchError> {
+        let space = self.method.space().id();
+        let with_vector = |(mut kept, vector): (Kept, Embedding)| {
+            kept.item.vectors.push((space, vector));
+            kept.item
+        };
+        let items: Vec<NewItem> = batch.into_iter().zip(vectors).map(with_vector).collect();
+        self.added.indexed += self.library.put(&items)?.len();
+        self.remember_failures()?;
+        self.progress();
+        Ok(())
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        (self.tell)(Event::Failed { path: &failure.path, reason: &failure.reason });
+        self.failures.push(failure.clone());
+        self.added.failed.push(failure);
+        self.progress();
+    }
+
+    fn remember_failures(&mut self) -> Result<(), SearchError> {
+        if !self.failures.is_empty() {
+            self.library.fail(&std::mem::take(&mut self.failures))?;
+        }
+        Ok(())
+    }
+
+    fn progress(&mut self) {
+        (self.tell)(Event::Progress { done: self.added.done(), total: self.added.found });
+    }
 }
 
 fn stamp(path: &Path) -> std::io::Result<Stamp> {
@@ -182,17 +306,12 @@ fn failure(path: &Path, stamp: &Stamp, code: &str, reason: String) -> Failure {
 }
 
 /// Reads one file: decoded, seen, with its digest and thumbnail; or why not.
-fn read(
-    path: &Path,
-    stamp: &Stamp,
-    options: &Options,
-    look: impl Fn(&media::Media) -> media::Result<(Seen, Option<Vec<u8>>)>,
-) -> Fate {
+fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budget: &Budget) -> Fate {
     let digest = match std::fs::File::open(path).and_then(|mut f| Digest::of_reader(&mut f)) {
         Ok(digest) => digest,
         Err(e) => return Fate::Failed(failure(path, stamp, "io", e.to_string())),
     };
-    let seen = media::open(path, &options.limits).and_then(|m| Ok((look(&m)?, m)));
+    let seen = media::open(path, &options.limits).and_then(|m| Ok((see(&m, method, options, budget)?, m)));
     match seen {
         Ok(((seen, thumbnail), m)) => {
             let i = m.info();
@@ -218,55 +337,18 @@ fn read(
     }
 }
 
-/// Encodes what was read, looks for moved files, and keeps the batch in one transaction.
-fn keep(
-    engine: &mut Engine,
-    paths: &[PathBuf],
-    fates: Vec<Fate>,
-    added: &mut Added,
-    tell: &mut dyn FnMut(Event<'_>),
-) -> Result<(), SearchError> {
-    let space = engine.method.space().id();
-    let mut fresh = Vec::new();
-    let mut failures = Vec::new();
-    for (path, fate) in paths.iter().zip(fates) {
-        match fate {
-            Fate::Unchanged => added.unchanged += 1,
-            Fate::Failed(f) => {
-                tell(Event::Failed { path, reason: &f.reason });
-                failures.push(f);
-            }
-            Fate::Keep(kept) => {
-                // The same bytes under a path that is gone: the file was moved, nothing is encoded again.
-                let gone = engine
-                    .library
-                    .by_digest(&kept.item.digest)?
-                    .into_iter()
-                    .find(|old| old.media.span.is_none() && old.media.path != *path && !old.media.path.exists());
-                match gone {
-                    Some(old) if engine.library.embedding(old.id, engine.method.space())?.is_some() => {
-                        engine.library.moved(old.id, path, kept.item.mtime_ns)?;
-                        (added.moved, added.indexed) = (added.moved + 1, added.indexed + 1);
-                    }
-                    _ => fresh.push(*kept),
-                }
-            }
-        }
-    }
-    let seen: Vec<&Seen> = fresh.iter().map(|k| &k.seen).collect();
-    let vectors = engine.method.embed(&seen)?;
-    let items: Vec<NewItem> = fresh
-        .into_iter()
-        .zip(vectors)
-        .map(|(mut kept, vector)| {
-            kept.item.vectors.push((space, vector));
-            kept.item
-        })
-        .collect();
-    added.indexed += engine.library.put(&items)?.len();
-    engine.library.fail(&failures)?;
-    added.failed.extend(failures);
-    Ok(())
+/// The frames as the model sees them, and a thumbnail.
+fn see(m: &Media, method: &dyn Method, options: &Options, budget: &Budget) -> media::Result<(Seen, Option<Vec<u8>>)> {
+    let manifest = &method.model().manifest;
+    let _share = budget.take(m.bytes(&manifest.sampling));
+    let clip = m.sample(&manifest.sampling, None)?;
+    let thumb = clip
+        .frames
+        .get(clip.frames.len() / 2)
+        .map(|f| media::jpeg_bytes(&media::thumb(f, options.thumbnail), 85))
+        .transpose()?;
+    let frames = clip.frames.iter().map(|f| manifest.view.look(f)).collect();
+    Ok((Seen { frames }, thumb))
 }
 
 /// Items under the roots whose file is neither listed nor on the disk leave the library.

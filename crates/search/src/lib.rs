@@ -10,10 +10,12 @@ mod engine;
 mod ingest;
 mod query;
 mod scores;
+mod stages;
 mod vectors;
 
 pub use engine::{Engine, SearchError};
 pub use ingest::{Added, Event, Options, add, caption_all};
 pub use query::{Answer, Found, averaged, find, find_batch, nearest, see};
 pub use scores::Scorer;
+pub use stages::{Out, Stages};
 pub use vectors::{FOREIGN, Vectors, VectorsError};

@@ -51,7 +51,7 @@ pub fn gallery(
     engine: &mut Engine,
     benchmark: &Benchmark,
     tell: &mut dyn FnMut(usize, usize),
-    stop: &dyn Fn() -> bool,
+    stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Added, ExamError> {
     let files: Vec<PathBuf> = benchmark.gallery.iter().map(|g| benchmark.path_of(g)).collect();
     let mut forward = |event: Event<'_>| {

@@ -2,10 +2,12 @@
 
 mod write;
 
+use std::collections::BTreeMap;
+
 use domain::{Embedding, MAX_WORDS_BYTES, Probe, Query, Sim, Space};
 use media::Limits;
 use methods::{Asked, Method, Seen, blend};
-use rayon::prelude::*;
+use search::{Out, Stages};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Input};
@@ -22,7 +24,7 @@ use write::{Format, Writer};
 /// A row, or why there is none.
 type Row = Result<Embedding, String>;
 
-/// Reads and encodes batch by batch, one row per input, in order.
+/// Reads and encodes side by side; one row per input, in order.
 pub fn run(typed: &cli::Embed, context: &Context) -> Result<Exit, Failure> {
     let format = typed.out.as_deref().map(Format::of).transpose()?;
     let inputs = &typed.inputs.0;
@@ -32,34 +34,36 @@ pub fn run(typed: &cli::Embed, context: &Context) -> Result<Exit, Failure> {
         (Some(out), Some(format)) => Some(Writer::new(out, format, &space, inputs)?),
         _ => None,
     };
+    for input in inputs {
+        if let Input::Text(words) | Input::Question { words, .. } = input {
+            models::tell_of_cut(maker.method.model(), words, context);
+        }
+    }
     let mut rows: Vec<Value> = Vec::new();
     let mut failed = 0;
     let mut progress = Progress::new("encoding", "inputs", inputs.len() as u64, context.quiet);
-    for (i, batch) in inputs.chunks(context.settings.batch()).enumerate() {
-        if interrupt::requested() {
+    let mut done = 0;
+    let mut take = |row: Row| -> Result<(), Failure> {
+        let input = &inputs[done];
+        if let Err(reason) = &row {
+            failed += 1;
             progress.finish();
-            context.say("stopped; nothing was written");
-            return Ok(Exit::Interrupted);
+            eprintln!("{} {}: {}", context.paint_err.notice("left out:"), named(input), printable(reason));
         }
-        for input in batch {
-            if let Input::Text(words) | Input::Question { words, .. } = input {
-                models::tell_of_cut(maker.method.model(), words, context);
-            }
+        match &mut writer {
+            Some(writer) => writer.row(row.as_ref().ok())?,
+            None => rows.push(told(input, &row, space.rows)),
         }
-        for (input, row) in batch.iter().zip(maker.rows(batch)?) {
-            if let Err(reason) = &row {
-                failed += 1;
-                progress.finish();
-                eprintln!("{} {}: {}", context.paint_err.notice("left out:"), named(input), printable(reason));
-            }
-            match &mut writer {
-                Some(writer) => writer.row(row.as_ref().ok())?,
-                None => rows.push(told(input, &row, space.rows)),
-            }
-        }
-        progress.set(((i + 1) * context.settings.batch()).min(inputs.len()) as u64);
-    }
+        done += 1;
+        progress.set(done as u64);
+        Ok(())
+    };
+    maker.all(inputs, context.settings.batch(), &mut take)?;
     progress.finish();
+    if done < inputs.len() {
+        context.say("stopped; nothing was written");
+        return Ok(Exit::Interrupted);
+    }
     match (writer, &typed.out) {
         (Some(writer), Some(out)) => {
             writer.finish()?;
@@ -106,36 +110,70 @@ impl Maker {
         Ok(Self { method, limits, not: typed.not.clone(), strength: settings.strength() })
     }
 
-    /// One row per input. What cannot be read is a reason; what fails otherwise ends the command.
-    fn rows(&self, batch: &[Input]) -> Result<Vec<Row>, Failure> {
-        let read: Vec<Result<Read<'_>, String>> = batch.par_iter().map(|input| self.read(input)).collect();
-        let mut rows: Vec<Row> = vec![Err(String::new()); batch.len()];
-        let (mut seen, mut texts, mut questions) = (Vec::new(), Vec::new(), Vec::new());
-        for (i, read) in read.iter().enumerate() {
+    /// One row per input, in order, until someone asks to stop. What cannot be read is a reason; what
+    /// fails otherwise ends the command.
+    fn all(
+        &self,
+        inputs: &[Input],
+        batch: usize,
+        take: &mut dyn FnMut(Row) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let read = |i: usize| (i, self.read(&inputs[i]));
+        let encode = |batch: Vec<(usize, Read<'_>)>| self.rows(&batch);
+        let mut next = 0..inputs.len();
+        let mut pending: Vec<(usize, Read<'_>)> = Vec::new();
+        // Rows that are waiting for one before them.
+        let mut rows: BTreeMap<usize, Row> = BTreeMap::new();
+        let mut taken = 0;
+        std::thread::scope(|scope| {
+            let readers = rayon::current_num_threads();
+            let mut stages = Stages::start(scope, readers, batch, |_| 1, read, encode)?;
+            loop {
+                while !interrupt::requested()
+                    && stages.room()
+                    && let Some(i) = next.next()
+                {
+                    stages.read(i);
+                }
+                match stages.wait() {
+                    Out::Read((i, Ok(read))) => pending.push((i, read)),
+                    Out::Read((i, Err(reason))) => drop(rows.insert(i, Err(reason))),
+                    Out::Made(made) => rows.extend(made?),
+                    Out::Waiting => (),
+                    Out::Idle if interrupt::requested() || pending.is_empty() => return Ok(()),
+                    Out::Idle => stages.encode(std::mem::take(&mut pending)),
+                }
+                if pending.len() >= batch {
+                    stages.encode(std::mem::take(&mut pending));
+                }
+                while let Some(row) = rows.remove(&taken) {
+                    take(row)?;
+                    taken += 1;
+                }
+            }
+        })
+    }
+
+    /// The rows of some inputs, each with its number.
+    fn rows(&self, batch: &[(usize, Read<'_>)]) -> Result<Vec<(usize, Row)>, Failure> {
+        let (mut files, mut texts, mut questions) = (Vec::new(), Vec::new(), Vec::new());
+        for (i, read) in batch {
             match read {
-                Ok(Read::File(file)) => seen.push((i, file)),
-                Ok(Read::Text(text)) => texts.push((i, *text)),
-                Ok(Read::Question(reference, words)) => questions.push((i, reference, *words)),
-                Err(reason) => rows[i] = Err(reason.clone()),
+                Read::File(file) => files.push((*i, file)),
+                Read::Text(text) => texts.push((*i, *text)),
+                Read::Question(reference, words) => questions.push((*i, reference, *words)),
             }
         }
-        let files: Vec<&Seen> = seen.iter().map(|(_, s)| *s).collect();
-        let vectors = self.method.embed(&files).map_err(Failure::usage)?;
-        for ((i, _), vector) in seen.iter().zip(vectors) {
-            rows[*i] = Ok(vector);
-        }
+        let seen: Vec<&Seen> = files.iter().map(|(_, s)| *s).collect();
+        let vectors = self.method.embed(&seen).map_err(Failure::usage)?;
+        let mut rows: Vec<(usize, Row)> = files.iter().zip(vectors).map(|((i, _), v)| (*i, Ok(v))).collect();
         let words: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
-        for ((i, _), vector) in texts.iter().zip(self.method.model().say(&words)) {
-            rows[*i] = Ok(vector);
-        }
-        let ask = |(_, reference, words): &(usize, &'_ Seen, &'_ str)| -> Result<Vec<Probe>, Failure> {
+        rows.extend(texts.iter().zip(self.method.model().say(&words)).map(|((i, _), v)| (*i, Ok(v))));
+        for (i, reference, words) in questions {
             let asked = Asked { reference, words, not: self.not.as_deref(), strength: self.strength };
-            blend::compose(self.method.as_ref(), &[asked]).map_err(Failure::usage)
-        };
-        for question in &questions {
-            let probe = ask(question)?.into_iter().next();
-            rows[question.0] =
-                probe.map_or(Err("the method made nothing of it".into()), |p| folded(p, self.method.space()));
+            let probe = blend::compose(self.method.as_ref(), &[asked]).map_err(Failure::usage)?.into_iter().next();
+            let nothing = || Err("the method made nothing of it".into());
+            rows.push((i, probe.map_or_else(nothing, |p| folded(p, self.method.space()))));
         }
         Ok(rows)
     }
