@@ -26,7 +26,11 @@ pub fn compose(method: &dyn Method, asked: &[Asked<'_>]) -> Result<Vec<Probe>, M
             && let [term] = probe.terms.as_mut_slice()
         {
             let (towards, share) = if strength < 0.5 {
-                (method.embed(&[asked.reference])?.pop(), 1.0 - 2.0 * strength)
+                let item = match asked.item {
+                    Some(item) => Some(item.clone()),
+                    None => method.embed(&[asked.reference])?.pop(),
+                };
+                (item, 1.0 - 2.0 * strength)
             } else {
                 (say(method, asked.words), 2.0 * strength - 1.0)
             };

@@ -23,6 +23,9 @@ use std::sync::Arc;
 pub struct Asked<'a> {
     /// The reference.
     pub reference: &'a Seen,
+    /// What [`Method::embed`] made of it before, where somebody kept that: a library's own item need not
+    /// be encoded again by a method that asks for nothing else.
+    pub item: Option<&'a Embedding>,
     /// The modification text.
     pub words: &'a str,
     /// What should not be there.
@@ -34,7 +37,7 @@ pub struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// A question in its plainest form.
     pub fn new(reference: &'a Seen, words: &'a str) -> Self {
-        Self { reference, words, not: None, strength: None }
+        Self { reference, item: None, words, not: None, strength: None }
     }
 }
 

@@ -54,7 +54,8 @@ pub fn find(
     let began = Instant::now();
     let seen = see(&engine.method.model().manifest, &query.reference, limits)?;
     let decode = began.elapsed();
-    let asked = Asked { reference: &seen, words: &query.words, not: query.not.as_deref(), strength: query.strength };
+    let plain = Asked::new(&seen, &query.words);
+    let asked = Asked { not: query.not.as_deref(), strength: query.strength, ..plain };
     let probes = blend::compose(engine.method.as_ref(), &[asked])?;
     let encode = began.elapsed() - decode;
     let (hits, of) = nearest(engine, &probes, &query.reference, limit, with_reference)?;

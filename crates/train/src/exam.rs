@@ -102,9 +102,19 @@ pub fn ask(
     tell: &mut dyn FnMut(usize, usize),
 ) -> Result<(), ExamError> {
     let mut items = Vec::with_capacity(benchmark.gallery.len());
+    // The vectors of references that are items: those need not be encoded again.
+    let mut known_items: HashMap<&str, Embedding> = HashMap::new();
+    let space = engine.method.space();
     for entry in &benchmark.gallery {
         match engine.library.known(&benchmark.path_of(entry)).map_err(SearchError::from)? {
-            Some(known) => items.push(known.id),
+            Some(known) => {
+                items.push(known.id);
+                if references.contains_key(&entry.name)
+                    && let Some(item) = engine.library.embedding(known.id, space).map_err(SearchError::from)?
+                {
+                    known_items.insert(&entry.name, item);
+                }
+            }
             None => return Err(ExamError::Missing { count: 1, first: entry.name.clone() }),
         }
     }
@@ -113,7 +123,9 @@ pub fn ask(
         for q in questions {
             let seen = references.get(&q.reference);
             let seen = seen.ok_or_else(|| ExamError::Missing { count: 1, first: q.reference.clone() })?;
-            asked.extend([&q.text].into_iter().chain(&q.wordings).map(|words| Asked::new(seen, words)));
+            let item = known_items.get(q.reference.as_str());
+            let wordings = [&q.text].into_iter().chain(&q.wordings);
+            asked.extend(wordings.map(|words| Asked { item, ..Asked::new(seen, words) }));
         }
         let composed = blend::compose(engine.method.as_ref(), &asked).map_err(SearchError::from)?;
         let mut composed = composed.into_iter();

@@ -78,7 +78,12 @@ impl Method for Plain {
         }
         let seen: Vec<&Seen> = asked.iter().map(|a| a.reference).collect();
         let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
-        let (pictures, words) = (|| self.model.embed(&seen), || self.model.say(&texts));
+        let pictures = || {
+            let new: Vec<&Seen> = asked.iter().filter(|a| a.item.is_none()).map(|a| a.reference).collect();
+            let mut new = self.model.embed(&new).into_iter();
+            asked.iter().filter_map(|a| a.item.cloned().or_else(|| new.next())).collect::<Vec<_>>()
+        };
+        let words = || self.model.say(&texts);
         let queries = match self.which {
             Baseline::Picture => pictures(),
             Baseline::Words => words(),

@@ -170,7 +170,8 @@ impl Maker {
         let words: Vec<&str> = texts.iter().map(|(_, text)| *text).collect();
         rows.extend(texts.iter().zip(self.method.model().say(&words)).map(|((i, _), v)| (*i, Ok(v))));
         for (i, reference, words) in questions {
-            let asked = Asked { reference, words, not: self.not.as_deref(), strength: self.strength };
+            let plain = Asked::new(reference, words);
+            let asked = Asked { not: self.not.as_deref(), strength: self.strength, ..plain };
             let probe = blend::compose(self.method.as_ref(), &[asked]).map_err(Failure::usage)?.into_iter().next();
             let nothing = || Err("the method made nothing of it".into());
             rows.push((i, probe.map_or_else(nothing, |p| folded(p, self.method.space()))));

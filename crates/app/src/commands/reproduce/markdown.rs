@@ -40,7 +40,7 @@ pub fn report(f: &Findings) -> String {
                 cell(all, |g| g.average),
                 cell(explicit, |g| g.r1),
                 cell(implied, |g| g.r1),
-                verdict(less),
+                verdict(l, less),
                 paper(2),
                 paper(0),
                 paper(3),

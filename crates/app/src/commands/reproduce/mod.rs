@@ -10,7 +10,7 @@ use std::path::Path;
 use benchmarks::Estimate;
 use cases::{Case, cases};
 use serde_json::json;
-use train::reproduce::{Cost, Course, Runs, Summary, cost, imagine, summary};
+use train::reproduce::{Cost, Course, Line, Runs, Summary, cost, imagine, summary};
 use train::{Recipe, Run, Stage, run::Ended};
 
 use crate::cli;
@@ -22,7 +22,7 @@ use crate::paths::shown;
 use crate::progress::Progress;
 
 /// The recipe whose captions the full course begins from.
-const RECIPE: &str = include_str!("../../../../../recipes/scenes-toy.toml");
+const RECIPE: &str = include_str!("../../../../../recipes/imagine-ablations.toml");
 
 /// All that the report is made of.
 pub struct Findings {
@@ -197,10 +197,15 @@ pub const EXHIBITS: &[(&str, &str)] = &[
     ("choices", "What the paper leaves open"),
 ];
 
+/// Runs of a variant from which on a difference is called one: the interval is over questions, and says
+/// nothing of what another seed would have done.
+const SEEDS: usize = 3;
+
 /// What a variant's interval says against the full method, in words.
-pub fn verdict(less: Option<Estimate>) -> &'static str {
+pub fn verdict(line: &Line, less: Option<Estimate>) -> &'static str {
     match less {
         None => "",
+        Some(_) if line.seeds < SEEDS => "too few seeds",
         Some(e) if e.high < 0.0 => "below full",
         Some(e) if e.low > 0.0 => "above full",
         Some(_) => "no difference shown",
@@ -212,9 +217,11 @@ pub fn said(f: &Findings) -> Vec<String> {
     let mut out = Vec::new();
     let point = |e: Estimate| format!("{:+.2} points ({:+.2} to {:+.2})", e.value, e.low, e.high);
     for (group, i) in [("all", 0), ("explicit", 1), ("implied", 2)] {
-        let less = f.summary.find("without-sic").and_then(|l| l.groups.get(i)?.r1_less_full);
-        if let Some(e) = less {
-            let what = match verdict(Some(e)) {
+        let line = f.summary.find("without-sic");
+        let less = line.and_then(|l| l.groups.get(i)?.r1_less_full);
+        if let (Some(line), Some(e)) = (line, less) {
+            let what = match verdict(line, Some(e)) {
+                "too few seeds" => "of fewer than three seeds nothing is said",
                 "below full" => "SIC helps here, and the interval excludes zero",
                 "above full" => "SIC hurts here, and the interval excludes zero",
                 _ => "no effect of SIC is shown",

@@ -192,7 +192,7 @@ fn table(out: &mut String, lines: &[&Line]) {
             all.map_or("–".into(), |g| spread(g.average)),
             explicit.map_or("–".into(), |g| spread(g.r1)),
             implied.map_or("–".into(), |g| spread(g.r1)),
-            verdict(less),
+            verdict(l, less),
             l.paper[2].map_or("–".into(), |v| format!("{v:.2}")),
         );
     }
