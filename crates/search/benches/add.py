@@ -12,8 +12,8 @@ sensor's noise, as JPEG of quality 90; so their bytes and their detail per pixel
 *clips* are those of the folder, over and over, each under a name of its own.
 *model* is CLIP ViT-B/32 with random weights, which both sides read.
 
-The peer reads with Pillow (clips with PyAV, sought to the key frame before each frame that is asked for) in
-as many worker processes as there are threads, hands batches of 64 to PyTorch, and writes one array. likebut
+The peer reads with Pillow (clips with PyAV: as many frames as likebut looks at, evenly spread, each sought from
+the key frame before it) in as many worker processes as there are threads, hands batches of 64 to PyTorch, and writes one array. likebut
 also digests every file, makes a thumbnail of it and keeps everything in its library.
 Both start from nothing in each round; the files are in the page cache. Memory is the largest sum of
 proportional set sizes over all processes of a side, looked at ten times a second.
@@ -34,6 +34,8 @@ from pathlib import Path
 
 MEAN, STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 SIDE = 224
+# What likebut looks at of a clip with a published model.
+FRAMES = 8
 
 
 def photos(source, out, n, seed=0):
@@ -94,8 +96,11 @@ def peer(folder, weights, out, threads, numbers):
             return len(files)
 
         def __getitem__(self, i):
-            picture = middle_frame(files[i]) if files[i].suffix not in (".jpg", ".png") else Image.open(files[i])
-            picture = picture.convert("RGB")
+            still = files[i].suffix in (".jpg", ".png")
+            seen = [Image.open(files[i])] if still else frames_of(files[i])
+            return torch.stack([self.view(picture.convert("RGB")) for picture in seen])
+
+        def view(self, picture):
             scale = SIDE / min(picture.size)
             size = [max(SIDE, int(side * scale)) for side in picture.size]
             left, top = (size[0] - SIDE) // 2, (size[1] - SIDE) // 2
@@ -104,28 +109,33 @@ def peer(folder, weights, out, threads, numbers):
             return torch.from_numpy(((pixels - MEAN) / STD).astype(np.float32).transpose(2, 0, 1))
 
     net = CLIPVisionModelWithProjection.from_pretrained(weights).eval()
-    loader = torch.utils.data.DataLoader(Files(), batch_size=64, num_workers=threads)
+    loader = torch.utils.data.DataLoader(Files(), batch_size=64, num_workers=threads, collate_fn=list)
     rows = []
     with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=numbers == "bf16"):
-        for batch in loader:
-            rows.append(torch.nn.functional.normalize(net(batch).image_embeds.float()).numpy())
+        for items in loader:
+            frames = torch.cat(items)
+            vectors = torch.cat([net(part).image_embeds.float() for part in frames.split(64)])
+            for own in torch.nn.functional.normalize(vectors).split([len(item) for item in items]):
+                rows.append(torch.nn.functional.normalize(own.mean(0, keepdim=True)).numpy())
     np.save(out, np.concatenate(rows))
 
 
-def middle_frame(path):
+def frames_of(path):
     import av
 
+    out = []
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
-        seconds = container.duration / av.time_base if container.duration else 0.0
-        first = (stream.start_time or 0) * stream.time_base
-        wanted = float(first) + seconds / 2
-        container.seek(int(wanted / stream.time_base), stream=stream)
-        frame = None
-        for frame in container.decode(stream):
-            if frame.time is not None and frame.time >= wanted - 1e-3:
-                break
-        return frame.to_image()
+        length = container.duration / av.time_base if container.duration else 0.0
+        first = float((stream.start_time or 0) * stream.time_base)
+        for i in range(FRAMES):
+            wanted = first + length * (i + 0.5) / FRAMES
+            container.seek(int(wanted / stream.time_base), stream=stream)
+            for frame in container.decode(stream):
+                if frame.time is not None and frame.time >= wanted - 1e-3:
+                    break
+            out.append(frame.to_image())
+    return out
 
 
 def memory_of(root):
