@@ -146,6 +146,7 @@ fn size_of_bin(index: usize) -> usize {
 #[cfg(unix)]
 mod pages {
     /// From here on the kernel is asked for large pages.
+    #[cfg(all(target_os = "linux", not(miri)))]
     const HUGE: usize = 1 << 21;
 
     /// A block of zeros; null where there is none.
@@ -156,7 +157,7 @@ mod pages {
         if block == libc::MAP_FAILED {
             return std::ptr::null_mut();
         }
-        #[cfg(target_os = "linux")]
+        #[cfg(all(target_os = "linux", not(miri)))]
         if size >= HUGE {
             // SAFETY: advice about a mapping of ours; it may be ignored.
             unsafe { libc::madvise(block, size, libc::MADV_HUGEPAGE) };
