@@ -255,6 +255,7 @@ impl From<train::TrainError> for Failure {
             Recipe(e) => e.into(),
             Marks(e) => e.into(),
             OtherRun { .. } => Self::usage(error),
+            Threads(_) => Self::new(Exit::Resources, error),
             File { .. } | NotFinite { .. } | Finer(_) => Self::failed(error),
             Weights(_) | Family(_) => Self::new(Exit::Missing, error),
         }

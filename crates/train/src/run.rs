@@ -140,6 +140,9 @@ pub enum TrainError {
         /// Where the batch is described.
         path: PathBuf,
     },
+    /// Threads.
+    #[error("this machine gave no threads to train with: {0}")]
+    Threads(String),
     /// Weights.
     #[error(transparent)]
     Weights(#[from] nets::weights::WeightsError),

@@ -11,15 +11,21 @@ use std::sync::Arc;
 
 /// What the backbone makes of references and words: the reference, the words, and both composed, each (B, D).
 pub fn hear(net: &Blip2, sight: &Sight, words: &Words, c: &Config) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
-    (pool(net.image_tokens(sight)), say(net, words, c), pool(net.composed_tokens(sight, words)))
+    let [looked, read, composed] = net.qformer.hear(sight, words);
+    (pool(net.shown(looked)), said(net, read, words, c), pool(net.composed(composed)))
 }
 
-/// What the words alone are: unit vectors (B, D) from the first token, or means over all tokens (B, D).
+/// What the words alone are: unit vectors (B, E) from the first token, or means over all tokens (B, E).
 pub fn say(net: &Blip2, words: &Words, c: &Config) -> Tensor<2> {
+    said(net, net.qformer.read(words), words, c)
+}
+
+/// The same of words that the Q-Former read before (B, T, D).
+fn said(net: &Blip2, read: Tensor<3>, words: &Words, c: &Config) -> Tensor<2> {
     if c.words_feature == WordsFeature::Cls {
-        return net.text(words);
+        return net.said(read);
     }
-    let tokens = normalise(net.text_proj.forward(net.qformer.read(words))); // (B, T, D)
+    let tokens = normalise(net.text_proj.forward(read)); // (B, T, E)
     let [b, t, d] = tokens.dims();
     let shares: Vec<f32> =
         words.lens.iter().flat_map(|n| (0..t).map(move |i| if i < *n { 1.0 / *n as f32 } else { 0.0 })).collect();

@@ -125,22 +125,35 @@ impl Blip2 {
 
     /// What each item shows: unit vectors of its queries (B, Q, E).
     pub fn image_tokens(&self, sight: &Sight) -> Tensor<3> {
-        normalise(self.vision_proj.forward(self.qformer.look(sight)))
+        self.shown(self.qformer.look(sight))
     }
 
     /// What each text says: one unit vector (B, E), from its first token.
     pub fn text(&self, words: &Words) -> Tensor<2> {
-        let x = self.qformer.read(words);
-        let [b, _, d] = x.dims();
-        normalise(self.text_proj.forward(x.slice([0..b, 0..1, 0..d]).reshape([b, d])))
+        self.said(self.qformer.read(words))
     }
 
     /// Queries that saw a picture and heard words: unit vectors (B, Q, E).
     pub fn composed_tokens(&self, sight: &Sight, words: &Words) -> Tensor<3> {
-        let x = self.qformer.compose(sight, words);
-        let [b, _, d] = x.dims();
+        self.composed(self.qformer.compose(sight, words))
+    }
+
+    /// What the Q-Former's queries saw (B, Q, D) → unit vectors (B, Q, E).
+    pub fn shown(&self, looked: Tensor<3>) -> Tensor<3> {
+        normalise(self.vision_proj.forward(looked))
+    }
+
+    /// What the Q-Former read (B, T, D) → unit vectors of the first tokens (B, E).
+    pub fn said(&self, read: Tensor<3>) -> Tensor<2> {
+        let [b, _, d] = read.dims();
+        normalise(self.text_proj.forward(read.slice([0..b, 0..1, 0..d]).reshape([b, d])))
+    }
+
+    /// What the Q-Former composed (B, Q + T, D) → unit vectors of its queries (B, Q, E).
+    pub fn composed(&self, composed: Tensor<3>) -> Tensor<3> {
+        let [b, _, d] = composed.dims();
         let q = self.qformer.query_tokens.dims()[1];
-        normalise(self.text_proj.forward(x.slice([0..b, 0..q, 0..d])))
+        normalise(self.text_proj.forward(composed.slice([0..b, 0..q, 0..d])))
     }
 
     /// Does each text fit its picture? Logits (B, 2), no and yes: the mean over the queries.

@@ -8,6 +8,11 @@
 //!
 //! Four kinds of call, one function: image only, text only, image and text, several frames
 //! (their tokens one after the other).
+//!
+//! Several calls on the same items can go through the layers side by side ([`QFormer::hear`]): each
+//! attends among its own places, but every product is made once for all of them. A question's passes are
+//! short, and what they cost is reading the weights; and the picture's keys and values, which cost more
+//! than the queries themselves, are the same for whoever looks at it.
 
 use super::Config;
 use crate::layers::{self, Activation, LayerNorm, Linear, Numbers};
@@ -107,34 +112,46 @@ impl QFormer {
 
     /// Queries that see a picture: (B, Q, D).
     pub fn look(&self, sight: &Sight) -> Tensor<3> {
-        let b = sight.tokens.dims()[0];
-        self.run(Some(self.queries(b)), None, Some(sight))
+        let [x] = self.run([self.start(Some(sight), None)], Some(sight));
+        x
     }
 
     /// Words alone: (B, T, D); the first position stands for the whole text.
     pub fn read(&self, words: &Words) -> Tensor<3> {
-        self.run(None, Some(words), None)
+        let [x] = self.run([self.start(None, Some(words))], None);
+        x
     }
 
     /// Queries that see a picture and hear words: (B, Q + T, D), queries first.
     pub fn compose(&self, sight: &Sight, words: &Words) -> Tensor<3> {
-        let b = sight.tokens.dims()[0];
-        self.run(Some(self.queries(b)), Some(words), Some(sight))
+        let [x] = self.run([self.start(Some(sight), Some(words))], Some(sight));
+        x
+    }
+
+    /// [`Self::look`], [`Self::read`] and [`Self::compose`] side by side, in less time than one after the
+    /// other: (B, Q, D), (B, T, D), (B, Q + T, D).
+    pub fn hear(&self, sight: &Sight, words: &Words) -> [Tensor<3>; 3] {
+        let calls =
+            [self.start(Some(sight), None), self.start(None, Some(words)), self.start(Some(sight), Some(words))];
+        self.run(calls, Some(sight))
     }
 
     /// Where each query looks: its attention over the vision tokens in the last layer that looks, the
     /// mean over heads, (B, Q, F·(P+1)); rows sum to 1. With words, after it heard them.
     pub fn gaze(&self, sight: &Sight, words: Option<&Words>) -> Tensor<3> {
         let [b, t, _] = sight.tokens.dims();
-        let (x, q, valid) = self.start(Some(self.queries(b)), words);
+        let call = self.start(Some(sight), words);
         let Some((last, cross)) = self.layers.iter().enumerate().rev().find_map(|(i, l)| Some((i, l.cross.as_ref()?)))
         else {
-            return Tensor::zeros([b, q, t], &x.device());
+            return Tensor::zeros([b, call.queries, t], &call.x.device());
         };
-        let x = self.layers[..last].iter().fold(x, |x, layer| layer.forward(x, q, valid.clone(), Some(sight)));
-        let x = self.layers[last].own.forward(x.clone(), x, valid);
-        let d = x.dims()[2];
-        cross.shares(x.slice([0..b, 0..q, 0..d]), sight)
+        let mut calls = [call];
+        for layer in &self.layers[..last] {
+            calls = layer.forward(calls, Some(sight));
+        }
+        let [call] = self.layers[last].own.among(calls);
+        let d = call.x.dims()[2];
+        cross.shares(call.x.slice([0..b, 0..call.queries, 0..d]), sight)
     }
 
     /// Packs the weights of all layers, which never change again.
@@ -152,34 +169,27 @@ impl QFormer {
         }
     }
 
-    fn queries(&self, batch: usize) -> Tensor<3> {
+    fn run<const N: usize>(&self, calls: [Call; N], sight: Option<&Sight>) -> [Tensor<3>; N] {
+        self.layers.iter().fold(calls, |calls, layer| layer.forward(calls, sight)).map(|c| c.x)
+    }
+
+    /// What the first layer reads: queries where something is seen, words where there are some.
+    fn start(&self, sight: Option<&Sight>, words: Option<&Words>) -> Call {
         let [_, q, d] = self.query_tokens.dims();
-        self.query_tokens.val().expand([batch, q, d])
-    }
-
-    fn run(&self, queries: Option<Tensor<3>>, words: Option<&Words>, sight: Option<&Sight>) -> Tensor<3> {
-        let (x, q, valid) = self.start(queries, words);
-        self.layers.iter().fold(x, |x, layer| layer.forward(x, q, valid.clone(), sight))
-    }
-
-    /// What the first layer reads (B, Q + T, D), how many of its places are queries, and how many are
-    /// not padding.
-    fn start(&self, queries: Option<Tensor<3>>, words: Option<&Words>) -> (Tensor<3>, usize, Option<Arc<Vec<usize>>>) {
-        let q = queries.as_ref().map_or(0, |t| t.dims()[1]);
-        let text = words.map(|w| self.embed(w));
-        let valid = words.map(|w| Arc::new(w.lens.iter().map(|n| q + n).collect::<Vec<_>>()));
-        let parts: Vec<_> = queries.into_iter().chain(text).collect();
-        (self.norm.forward(Tensor::cat(parts, 1)), q, valid)
+        let asking = sight.map(|s| self.query_tokens.val().expand([s.tokens.dims()[0], q, d]));
+        let queries = if asking.is_some() { q } else { 0 };
+        let valid = words.map(|w| Arc::new(w.lens.iter().map(|n| queries + n).collect::<Vec<_>>()));
+        let parts: Vec<_> = asking.into_iter().chain(words.map(|w| self.embed(w))).collect();
+        Call { x: self.norm.forward(Tensor::cat(parts, 1)), queries, valid }
     }
 
     /// What each layer makes of a call, in order.
     #[cfg(test)]
-    pub(super) fn steps(&self, queries: bool, words: Option<&Words>, sight: Option<&Sight>) -> Vec<Tensor<3>> {
-        let batch = sight.map_or(0, |s| s.tokens.dims()[0]);
-        let (mut x, q, valid) = self.start(queries.then(|| self.queries(batch)), words);
+    pub(super) fn steps(&self, words: Option<&Words>, sight: Option<&Sight>) -> Vec<Tensor<3>> {
+        let mut calls = [self.start(sight, words)];
         let step = |layer: &Layer| {
-            x = layer.forward(x.clone(), q, valid.clone(), sight);
-            x.clone()
+            calls = layer.forward(calls.clone(), sight);
+            calls[0].x.clone()
         };
         self.layers.iter().map(step).collect()
     }
@@ -193,24 +203,99 @@ impl QFormer {
 }
 
 impl Layer {
-    /// x (B, Q + T, D), its first `q` places queries → the same shape.
-    /// Of item `b` the first `valid[b]` places are not padding; all where `valid` is absent.
-    fn forward(&self, x: Tensor<3>, q: usize, valid: Option<Arc<Vec<usize>>>, sight: Option<&Sight>) -> Tensor<3> {
-        let x = self.own.forward(x.clone(), x, valid);
-        let [b, n, d] = x.dims();
-        if q == 0 {
-            return self.words.forward(x);
-        }
-        let mut asking = if q == n { x.clone() } else { x.clone().slice([0..b, 0..q, 0..d]) };
+    fn forward<const N: usize>(&self, calls: [Call; N], sight: Option<&Sight>) -> [Call; N] {
+        let calls = self.own.among(calls);
+        let mut asking: Vec<Tensor<3>> = calls.iter().filter_map(Call::asking).collect();
         if let (Some(cross), Some(sight)) = (&self.cross, sight) {
-            asking = cross.forward(asking, sight.tokens.clone(), Some(Arc::new(sight.lens.clone())));
+            asking = cross.at(asking, sight);
         }
-        let asking = self.queries.forward(asking);
-        if q == n {
-            return asking;
-        }
-        Tensor::cat(vec![asking, self.words.forward(x.slice([0..b, q..n, 0..d]))], 1)
+        let mut asking = side_by_side(asking, |x| self.queries.forward(x)).into_iter();
+        let mut words =
+            side_by_side(calls.iter().filter_map(Call::words).collect(), |x| self.words.forward(x)).into_iter();
+        calls.map(|c| {
+            let n = c.x.dims()[1];
+            let asking = if c.queries > 0 { asking.next() } else { None };
+            let words = if c.queries < n { words.next() } else { None };
+            let x = match (asking, words) {
+                (Some(a), Some(w)) => Tensor::cat(vec![a, w], 1),
+                (Some(x), None) | (None, Some(x)) => x,
+                (None, None) => c.x,
+            };
+            Call { x, ..c }
+        })
     }
+}
+
+/// One call on its way through the layers.
+#[derive(Clone)]
+struct Call {
+    /// (B, Q + T, D), queries first.
+    x: Tensor<3>,
+    /// Q
+    queries: usize,
+    /// Of item `b` the first `valid[b]` places are not padding; all where absent.
+    valid: Option<Arc<Vec<usize>>>,
+}
+
+impl Call {
+    /// The queries (B, Q, D), where it has some.
+    fn asking(&self) -> Option<Tensor<3>> {
+        self.places(0, self.queries)
+    }
+
+    /// The words (B, T, D), where it has some.
+    fn words(&self) -> Option<Tensor<3>> {
+        self.places(self.queries, self.x.dims()[1])
+    }
+
+    fn places(&self, from: usize, to: usize) -> Option<Tensor<3>> {
+        let [b, n, d] = self.x.dims();
+        match to - from {
+            0 => None,
+            all if all == n => Some(self.x.clone()),
+            _ => Some(self.x.clone().slice([0..b, from..to, 0..d])),
+        }
+    }
+}
+
+/// What `work` makes of every place, called once for all tensors: each (B, N, D) with N its own.
+fn side_by_side(xs: Vec<Tensor<3>>, work: impl FnOnce(Tensor<3>) -> Tensor<3>) -> Vec<Tensor<3>> {
+    if xs.is_empty() {
+        return xs;
+    }
+    let sizes = sizes(&xs);
+    apart(work(joined(xs)), &sizes)
+}
+
+fn sizes(xs: &[Tensor<3>]) -> Vec<[usize; 2]> {
+    xs.iter().map(|x| [x.dims()[0], x.dims()[1]]).collect()
+}
+
+/// Places one after the other: some (B, N, D) → (1, ΣB·N, D); one alone stays as it is.
+fn joined(mut xs: Vec<Tensor<3>>) -> Tensor<3> {
+    if xs.len() == 1 {
+        return xs.remove(0);
+    }
+    let flat = |x: Tensor<3>| {
+        let [b, n, d] = x.dims();
+        x.reshape([1, b * n, d])
+    };
+    Tensor::cat(xs.into_iter().map(flat).collect(), 1)
+}
+
+/// The reverse, for any D: (1, ΣB·N, D) → some (B, N, D).
+fn apart(x: Tensor<3>, sizes: &[[usize; 2]]) -> Vec<Tensor<3>> {
+    if sizes.len() == 1 {
+        return vec![x];
+    }
+    let d = x.dims()[2];
+    let mut from = 0;
+    let part = |[b, n]: &[usize; 2]| {
+        let part = x.clone().slice([0..1, from..from + b * n, 0..d]).reshape([*b, *n, d]);
+        from += b * n;
+        part
+    };
+    sizes.iter().map(part).collect()
 }
 
 impl Attention {
@@ -226,10 +311,30 @@ impl Attention {
         }
     }
 
-    fn forward(&self, x: Tensor<3>, seen: Tensor<3>, valid: Option<Arc<Vec<usize>>>) -> Tensor<3> {
-        let q = self.query.forward(x.clone());
-        let (k, v) = (self.key.forward(seen.clone()), self.value.forward(seen));
-        self.norm.forward(self.output.onto(layers::attention(q, k, v, self.heads, valid), x))
+    /// Each call among its own places.
+    fn among<const N: usize>(&self, calls: [Call; N]) -> [Call; N] {
+        let xs: Vec<_> = calls.iter().map(|c| c.x.clone()).collect();
+        let [q, k, v] =
+            [&self.query, &self.key, &self.value].map(|part| side_by_side(xs.clone(), |x| part.forward(x)));
+        let seen = q.into_iter().zip(k).zip(v).zip(&calls);
+        let seen = seen.map(|(((q, k), v), call)| layers::attention(q, k, v, self.heads, call.valid.clone())).collect();
+        let mut out = self.onto(seen, xs).into_iter();
+        calls.map(|c| Call { x: out.next().unwrap_or_else(|| c.x.clone()), ..c })
+    }
+
+    /// Everyone at the same picture, whose keys and values are made once.
+    fn at(&self, xs: Vec<Tensor<3>>, sight: &Sight) -> Vec<Tensor<3>> {
+        let (k, v) = (self.key.forward(sight.tokens.clone()), self.value.forward(sight.tokens.clone()));
+        let valid = Arc::new(sight.lens.clone());
+        let look = |q| layers::attention(q, k.clone(), v.clone(), self.heads, Some(valid.clone()));
+        let seen = side_by_side(xs.clone(), |x| self.query.forward(x)).into_iter().map(look).collect();
+        self.onto(seen, xs)
+    }
+
+    /// Output projection, residual, norm.
+    fn onto(&self, seen: Vec<Tensor<3>>, xs: Vec<Tensor<3>>) -> Vec<Tensor<3>> {
+        let sizes = sizes(&xs);
+        apart(self.norm.forward(self.output.onto(joined(seen), joined(xs))), &sizes)
     }
 
     /// How much each place of x looks at each token, the mean over heads: (B, Q, T).

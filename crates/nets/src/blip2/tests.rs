@@ -42,6 +42,18 @@ fn a_batch_equals_its_items_and_padding_is_not_seen() {
 }
 
 #[test]
+fn calls_side_by_side_are_the_calls_one_after_the_other() {
+    let (net, device) = tiny();
+    let tokens = net.see(Tensor::<4>::random([3, 3, 28, 28], Distribution::Normal(0.0, 1.0), &device));
+    let sight = net.sight(tokens, &Frames { of: vec![vec![0], vec![1, 2]] });
+    let text = words(&[&[2, 5, 6, 7, 3], &[2, 9, 3]], &device);
+    let [looked, read, composed] = net.qformer.hear(&sight, &text);
+    assert!(gap(looked, net.qformer.look(&sight)) < 1e-6);
+    assert!(gap(composed, net.qformer.compose(&sight, &text)) < 1e-6);
+    assert!(gap(read, net.qformer.read(&text)) < 1e-6);
+}
+
+#[test]
 fn the_order_of_frames_matters_only_with_positions() {
     let (net, device) = tiny();
     let tokens = net.see(Tensor::<4>::random([2, 3, 28, 28], Distribution::Normal(0.0, 1.0), &device));

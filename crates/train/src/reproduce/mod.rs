@@ -18,6 +18,7 @@ use crate::compose::{self, Compose, Head, Learns, Net, Rows, Settings};
 use crate::data::Drawn;
 use crate::pretrain::families;
 use crate::questions::{Asked, questions};
+use crate::recipe::Precision;
 use crate::run::{Ended, Plan, Progress, Task, train};
 use crate::tokens::Tokens;
 use benchmarks::bootstrap::Bootstrap;
@@ -27,11 +28,11 @@ use domain::{Digest, GalleryEntry, Split, Triplet};
 use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
-use nets::layers::Precision;
 use nets::weights::Tensors;
 use scenes::World;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 /// How the variants are trained and marked.
@@ -45,6 +46,8 @@ pub struct Course {
     pub seeds: Vec<u64>,
     /// How long, how large a batch, what learns.
     pub training: Settings,
+    /// In what linear layers multiply.
+    pub precision: Precision,
     /// The full method; variants change it.
     pub head: Config,
 }
@@ -62,7 +65,8 @@ impl Course {
             chunk: 0,
             learns: Learns::QFormer,
         };
-        Self { train: 1500, test: 230, seeds: vec![1, 2, 3], training, head: Config::default() }
+        let head = Config::default();
+        Self { train: 1500, test: 230, seeds: vec![1, 2, 3], training, precision: Precision::Bf16, head }
     }
 
     /// Adapter mode: the head alone learns, on features made once; minutes.
@@ -196,23 +200,25 @@ pub fn imagine(
         }
     }
     let full = dir.join("full");
-    let mut outcomes = Vec::new();
-    for (i, (variant, seed)) in todo.iter().enumerate() {
+    let ended = AtomicUsize::new(0);
+    let one = |i: usize, stop: &(dyn Fn() -> bool + Sync)| -> Result<Option<Outcome>, TrainError> {
+        let (variant, seed) = todo[i];
         let path = runs.join(format!("{}-{seed}.json", variant.name));
         let c = course.settings(variant);
-        let key = key(model, course, &c, *seed, &world.benchmark);
+        let key = key(model, course, &c, seed, &world.benchmark);
         let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
         let outcome = match old.filter(|o| o.key == key) {
             Some(outcome) => outcome,
             None => {
                 let tell = &mut |p: Progress| {
-                    report("run", i, todo.len(), format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line))
+                    let line = format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line);
+                    report("run", ended.load(Ordering::Relaxed), todo.len(), line);
                 };
                 let place = runs.join(format!("{}-{seed}", variant.name));
-                let shown = variant.name == "full" && course.seeds.first() == Some(seed);
+                let shown = variant.name == "full" && course.seeds.first() == Some(&seed);
                 let keep = shown.then_some(full.as_path());
                 let Some((secs, last, queries, gallery)) =
-                    run(&place, model, course, c, *seed, &world, fixed.as_ref(), &key, keep, tell, stop)?
+                    run(&place, model, course, c, seed, &world, fixed.as_ref(), &key, keep, tell, stop)?
                 else {
                     return Ok(None);
                 };
@@ -221,7 +227,7 @@ pub fn imagine(
                     true => best(&world, &queries, &gallery),
                     false => Vec::new(),
                 };
-                let outcome = Outcome { key, variant: variant.name.into(), seed: *seed, secs, last, ranks, best };
+                let outcome = Outcome { key, variant: variant.name.into(), seed, secs, last, ranks, best };
                 let text = serde_json::to_string(&outcome).unwrap_or_default();
                 let tmp = path.with_extension("tmp");
                 std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
@@ -230,9 +236,11 @@ pub fn imagine(
                 outcome
             }
         };
-        outcomes.push(outcome);
-        report("run", i + 1, todo.len(), format!("{} {seed}", variant.name));
-    }
+        let done = 1 + ended.fetch_add(1, Ordering::Relaxed);
+        report("run", done, todo.len(), format!("{} {seed}", variant.name));
+        Ok(Some(outcome))
+    };
+    let Some(outcomes) = side_by_side(todo.len(), &one, stop)? else { return Ok(None) };
     Ok(Some(Runs {
         course: course.clone(),
         model: model.manifest.name.clone(),
@@ -246,10 +254,68 @@ pub fn imagine(
     }))
 }
 
+/// Runs at once, at most. A step of this size does not fill several threads: two runs of one thread
+/// each end sooner than two of two threads, one after the other. Each takes some 2 GB.
+const AT_ONCE: usize = 4;
+
+/// What `one` gives for 0, 1, … `n`, several at once, each with its share of the threads; `None` if it
+/// was stopped. The first failure stops the others.
+fn side_by_side<T: Send>(
+    n: usize,
+    one: &(dyn Fn(usize, &(dyn Fn() -> bool + Sync)) -> Result<Option<T>, TrainError> + Sync),
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Vec<T>>, TrainError> {
+    let threads = rayon::current_num_threads();
+    let workers = threads.min(AT_ONCE).min(n.max(1));
+    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let enough = || stop() || failed.load(Ordering::Relaxed);
+    let work = || -> Result<Vec<(usize, Option<T>)>, TrainError> {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads / workers).build();
+        let pool = pool.map_err(|e| TrainError::Threads(e.to_string()))?;
+        let mut made = Vec::new();
+        loop {
+            let i = next.fetch_add(1, Ordering::Relaxed);
+            if i >= n {
+                return Ok(made);
+            }
+            let value = pool.install(|| one(i, &enough)).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
+            let stopped = value.is_none();
+            made.push((i, value));
+            if stopped {
+                return Ok(made);
+            }
+        }
+    };
+    let parts: Vec<_> = std::thread::scope(|scope| {
+        let parts: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        parts.into_iter().map(|p| p.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    let mut all = Vec::with_capacity(n);
+    for part in parts {
+        all.extend(part?);
+    }
+    all.sort_by_key(|(i, _)| *i);
+    Ok(all.into_iter().map(|(_, value)| value).collect())
+}
+
+/// The device's random numbers are the process's: whoever draws weights from a seed draws them alone.
+static DRAWING: Mutex<()> = Mutex::new(());
+
+/// `net` drawn from the seed, to its last parameter.
+fn drawn<N: burn::module::Module>(device: &burn::tensor::Device, seed: u64, net: impl FnOnce() -> N) -> N {
+    let _alone = DRAWING.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    device.seed(seed);
+    let net = net();
+    // A parameter is drawn when it is first read.
+    drop(Tensors::of(&net));
+    net
+}
+
 /// Everything that a run's ranks depend on.
 fn key(model: &Model, course: &Course, c: &Config, seed: u64, benchmark: &Benchmark) -> Digest {
     let what = serde_json::json!({
-        "format": 1, "weights": model.manifest.weights, "training": course.training, "head": c, "seed": seed,
+        "format": 2, "weights": model.manifest.weights, "training": course.training, "precision": course.precision,
+        "head": c, "seed": seed,
         "train": course.train, "asked": benchmark.digest(), "rules": benchmark.protocol.digest(),
     });
     Digest::of(what.to_string().as_bytes())
@@ -322,13 +388,12 @@ fn run(
         rate: s.rate,
         warmup: s.warmup,
         decay: s.decay,
-        precision: Precision::F32,
+        precision: course.precision.into(),
         validate_every: 0,
         checkpoint_every: 100,
         dir: place,
     };
     let device = nets::cpu().autodiff();
-    device.seed(seed);
     let began = Instant::now();
     let named = |marks: Vec<(&'static str, f32)>| marks.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();
     let embed = model.manifest.backbone.embed();
@@ -344,7 +409,7 @@ fn run(
             device: device.clone(),
             head: c.clone(),
         };
-        let net = task.begin(Imagine::new(&c, embed, &device));
+        let net = drawn(&device, seed, || task.begin(Imagine::new(&c, embed, &device)));
         let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
         let secs = began.elapsed().as_secs_f64();
         if let (Some(keep), Ended::Done) = (keep, ended) {
@@ -378,7 +443,7 @@ fn run(
     };
     let config = model.manifest.backbone.blip2()?;
     let own = Tensors::of(backbone).fill(Blip2::new(config, &device), &device)?;
-    let net = Net::begin(&task, own, Some(Imagine::new(&c, embed, &device)));
+    let net = drawn(&device, seed, || Net::begin(&task, own, Some(Imagine::new(&c, embed, &device))));
     let (net, ended) = train(&task, net, &plan, &key.to_string(), tell, stop)?;
     let secs = began.elapsed().as_secs_f64();
     if ended != Ended::Done {
