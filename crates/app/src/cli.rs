@@ -221,8 +221,8 @@ pub struct Scenes {
     /// The folder to write
     #[arg(value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Families to be marked on
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// Families to be marked on; a set is asked whole
+    #[arg(long, value_name = "N", conflicts_with = "set", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub test: u32,
     /// Families to choose settings on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
@@ -326,6 +326,7 @@ pub struct Eval {
   likebut reproduce marks.json                  the same marks here? if not, what differs?
   likebut reproduce imagine --quick             IMAGINE's ablations on fixed features, in minutes
   likebut reproduce imagine --out runs/again    the same with the Q-Former trained, in hours
+  likebut reproduce imagine --set cirr --root ~/cirr --from blip2   on a set that lies here
   likebut reproduce imagine --table3            what the head costs at the real model's size
 
 A paper's runs that are there already are not made again; the same command goes on after a stop, and
@@ -334,7 +335,7 @@ pub struct Reproduce {
     /// The card, or the word imagine
     #[arg(value_name = "FILE|imagine")]
     pub card: PathBuf,
-    /// Where the set lies here, if not where the card says
+    /// Where the set lies here; of a card, if not where that says
     #[arg(long, value_name = "FOLDER")]
     pub root: Option<PathBuf>,
     /// Print one JSON object
@@ -354,6 +355,9 @@ pub struct Course {
     /// Train the head alone, on features made once by the model inside the program
     #[arg(long)]
     pub quick: bool,
+    /// Learn from this set and be marked on it, instead of on drawn scenes; --root says where it lies
+    #[arg(long, value_name = "NAME", requires = "root")]
+    pub set: Option<String>,
     /// A model folder to begin from, instead of captions learnt first
     #[arg(long, value_name = "FOLDER")]
     pub from: Option<PathBuf>,
@@ -366,11 +370,11 @@ pub struct Course {
     /// Updates in each run
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub steps: Option<u32>,
-    /// Families to learn from
+    /// Families to learn from; of a set, groups of four questions, all if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub train: Option<u32>,
-    /// Families to be marked on
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Families to be marked on; a set is asked whole
+    #[arg(long, value_name = "N", conflicts_with = "set", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub test: Option<u32>,
     /// Table 3 alone: what the head costs at the real model's size; nothing is trained (3 GB, minutes)
     #[arg(long)]

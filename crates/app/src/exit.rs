@@ -257,7 +257,7 @@ impl From<train::TrainError> for Failure {
             OtherRun { .. } => Self::usage(error),
             Threads(_) => Self::new(Exit::Resources, error),
             File { .. } | NotFinite { .. } | Finer(_) => Self::failed(error),
-            Weights(_) | Family(_) => Self::new(Exit::Missing, error),
+            Weights(_) | Family(_) | Few { .. } => Self::new(Exit::Missing, error),
         }
     }
 }

@@ -1,16 +1,31 @@
-//! What a training run learns from: scenes, drawn into memory and seen through the view.
+//! What a training run learns from: items as the network sees them, such as scenes that were drawn into
+//! memory.
 
-use domain::{Sampling, Split};
+use crate::TrainError;
+use domain::{Digest, Sampling, Split};
+use media::Frame;
 use methods::Seen;
 use nets::view::View;
 use rayon::prelude::*;
 use scenes::{Named, Rng, Set};
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The size at which scenes are drawn for training; files are drawn larger, and both are then
 /// resized by the view.
 const DRAWN: (u32, u32) = (224, 168);
+
+/// Items as a network will see them: scenes that were drawn, or files.
+pub trait Source: Sync {
+    /// How many frames each item has, in order.
+    fn frames(&self) -> Vec<usize>;
+    /// Some frames, counted through all items, as the view leaves them.
+    fn show(&self, frames: Range<usize>) -> Result<Vec<Cow<'_, Frame>>, TrainError>;
+    /// What each item is, told as exactly as can be without reading it again.
+    fn stamps(&self) -> Vec<String>;
+}
 
 /// The scenes of one split, as the network will see them.
 pub struct Drawn {
@@ -42,6 +57,23 @@ impl Drawn {
             .collect();
         let index = items.iter().enumerate().map(|(i, n)| (n.name.clone(), i)).collect();
         Self { items, seen, index }
+    }
+}
+
+impl Source for Drawn {
+    fn frames(&self) -> Vec<usize> {
+        self.seen.iter().map(|s| s.frames.len()).collect()
+    }
+
+    fn show(&self, frames: Range<usize>) -> Result<Vec<Cow<'_, Frame>>, TrainError> {
+        let all = self.seen.iter().flat_map(|s| &s.frames);
+        Ok(all.skip(frames.start).take(frames.len()).map(Cow::Borrowed).collect())
+    }
+
+    fn stamps(&self) -> Vec<String> {
+        // The pixels themselves: drawings may differ by a shade between processors.
+        let pixels = |seen: &Seen| seen.frames.iter().map(|f| Digest::of(&f.rgb).to_string()).collect::<String>();
+        self.items.iter().zip(&self.seen).map(|(item, seen)| format!("{}{}", item.name, pixels(seen))).collect()
     }
 }
 

@@ -14,6 +14,7 @@ mod checkpoint;
 pub mod compose;
 mod data;
 pub mod exam;
+mod filed;
 mod follow;
 pub mod imported;
 mod journal;
@@ -28,7 +29,8 @@ mod tokens;
 
 pub use adamw::{AdamW, Grads};
 pub use checkpoint::Checkpoint;
-pub use data::{Drawn, see};
+pub use data::{Drawn, Source, see};
+pub use filed::Filed;
 pub use follow::{Run, follow};
 pub use journal::Journal;
 pub use recipe::{Precision, Recipe, RecipeError, Stage};

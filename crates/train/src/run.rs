@@ -140,6 +140,16 @@ pub enum TrainError {
         /// Where the batch is described.
         path: PathBuf,
     },
+    /// Less to learn from than a batch takes.
+    #[error("a batch takes {need} groups of questions; {of} has {have} that can be asked: a larger set is needed")]
+    Few {
+        /// Groups in a batch.
+        need: usize,
+        /// The data's name.
+        of: String,
+        /// Groups that are there.
+        have: usize,
+    },
     /// Threads.
     #[error("this machine gave no threads to train with: {0}")]
     Threads(String),

@@ -4,7 +4,8 @@
 //! memory-mapped, so that a world larger than memory can be learnt from, and a run that is killed
 //! while it is being written goes on where the last whole batch ended.
 
-use crate::{Drawn, TrainError};
+use crate::TrainError;
+use crate::data::Source;
 use burn::tensor::{Tensor, TensorData};
 use domain::Digest;
 use half::f16;
@@ -14,6 +15,7 @@ use nets::Device;
 use nets::blip2::{Blip2, Frames, Sight};
 use nets::weights::{Tensors, floats};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::ops::Range;
@@ -42,28 +44,29 @@ impl Tokens {
     /// no BLIP-2 is an error.
     pub fn in_memory(
         model: &Model,
-        drawn: &Drawn,
+        source: &dyn Source,
         tell: &dyn Fn(usize, usize),
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, TrainError> {
-        let (mut this, flat) = Self::plan(model, drawn)?;
+        let (mut this, total) = Self::plan(model, source)?;
         let mut values = Vec::new();
-        values.reserve_exact(flat.len() * this.frame);
-        for (i, chunk) in flat.chunks(TOGETHER).enumerate() {
+        values.reserve_exact(total * this.frame);
+        for from in (0..total).step_by(TOGETHER) {
             if stop() {
                 return Ok(None);
             }
-            values.par_extend(see(model, chunk)?);
-            tell(((i + 1) * TOGETHER).min(flat.len()), flat.len());
+            let until = total.min(from + TOGETHER);
+            values.par_extend(see(model, &source.show(from..until)?)?);
+            tell(until, total);
         }
         this.store = Store::Memory(values);
         Ok(Some(this))
     }
 
     /// How many bytes [`Tokens::on_disk`] will take for these items.
-    pub fn bytes(model: &Model, drawn: &Drawn) -> Result<u64, TrainError> {
+    pub fn bytes(model: &Model, source: &dyn Source) -> Result<u64, TrainError> {
         let config = model.manifest.backbone.blip2()?;
-        let frames: usize = drawn.seen.iter().map(|s| s.frames.len()).sum();
+        let frames: usize = source.frames().iter().sum();
         Ok((frames * config.tokens() * config.vit_width * 2) as u64)
     }
 
@@ -72,24 +75,24 @@ impl Tokens {
     pub fn on_disk(
         path: &Path,
         model: &Model,
-        drawn: &Drawn,
+        source: &dyn Source,
         tell: &dyn Fn(usize, usize),
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, TrainError> {
         let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
-        let (mut this, flat) = Self::plan(model, drawn)?;
+        let (mut this, total) = Self::plan(model, source)?;
         let about = path.with_extension("json");
-        let key = key(model, drawn)?;
+        let key = key(model, source)?;
         let description = format!(
             "{:#}\n",
             serde_json::json!({
-                "format": 1, "key": key, "numbers": "f16, little-endian", "frames": flat.len(),
+                "format": 1, "key": key, "numbers": "f16, little-endian", "frames": total,
                 "tokens": this.tokens, "width": this.frame / this.tokens,
             })
         );
         let ours = std::fs::read_to_string(&about).is_ok_and(|old| old == description);
         let batch = (TOGETHER * this.frame * 2) as u64;
-        let whole = (flat.len() * this.frame * 2) as u64;
+        let whole = (total * this.frame * 2) as u64;
         let mut file = OpenOptions::new()
             .create(true)
             .read(true)
@@ -104,16 +107,18 @@ impl Tokens {
         let keep = if have >= whole { whole } else { have - have % batch };
         file.set_len(keep).map_err(|e| fail(path, e))?;
         std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(|e| fail(path, e))?;
-        let done = if keep == whole { flat.len() } else { (keep / batch) as usize * TOGETHER };
-        for (i, chunk) in flat[done..].chunks(TOGETHER).enumerate() {
+        let done = if keep == whole { total } else { (keep / batch) as usize * TOGETHER };
+        for from in (done..total).step_by(TOGETHER) {
             if stop() {
                 return Ok(None);
             }
-            let bytes: Vec<u8> = see(model, chunk)?.into_iter().flat_map(f16::to_le_bytes).collect();
+            let until = total.min(from + TOGETHER);
+            let bytes: Vec<u8> =
+                see(model, &source.show(from..until)?)?.into_iter().flat_map(f16::to_le_bytes).collect();
             file.write_all(&bytes).and_then(|()| file.sync_data()).map_err(|e| fail(path, e))?;
-            tell((done + (i + 1) * TOGETHER).min(flat.len()), flat.len());
+            tell(until, total);
         }
-        if flat.is_empty() {
+        if total == 0 {
             return Ok(Some(this));
         }
         let file = File::open(path).map_err(|e| fail(path, e))?;
@@ -153,26 +158,28 @@ impl Tokens {
         self.frames.len()
     }
 
-    fn plan<'d>(model: &Model, drawn: &'d Drawn) -> Result<(Self, Vec<&'d media::Frame>), TrainError> {
+    /// Where everything will lie, and how many frames there are.
+    fn plan(model: &Model, source: &dyn Source) -> Result<(Self, usize), TrainError> {
         let config = model.manifest.backbone.blip2()?;
         let mut at = 0;
-        let frames = drawn.seen.iter().map(|s| {
-            at += s.frames.len();
-            at - s.frames.len()..at
+        let frames = source.frames().into_iter().map(|n| {
+            at += n;
+            at - n..at
         });
+        let frames = frames.collect();
         let (tokens, frame) = (config.tokens(), config.tokens() * config.vit_width);
-        let this = Self { store: Store::Memory(Vec::new()), frame, tokens, frames: frames.collect() };
-        Ok((this, drawn.seen.iter().flat_map(|s| &s.frames).collect()))
+        Ok((Self { store: Store::Memory(Vec::new()), frame, tokens, frames }, at))
     }
 }
 
-fn see(model: &Model, frames: &[&media::Frame]) -> Result<Vec<f16>, TrainError> {
-    let seen = model.backbone.blip2()?.see(model.manifest.view.tensor(frames, &model.device));
+fn see(model: &Model, frames: &[Cow<'_, media::Frame>]) -> Result<Vec<f16>, TrainError> {
+    let frames: Vec<&media::Frame> = frames.iter().map(AsRef::as_ref).collect();
+    let seen = model.backbone.blip2()?.see(model.manifest.view.tensor(&frames, &model.device));
     Ok(floats(seen).into_par_iter().map(f16::from_f32).collect())
 }
 
 /// Which items, seen by which network, through which view.
-fn key(model: &Model, drawn: &Drawn) -> Result<Digest, TrainError> {
+fn key(model: &Model, source: &dyn Source) -> Result<Digest, TrainError> {
     let net = model.backbone.blip2()?;
     let mut vit = Tensors::default();
     vit.add("vit", Tensors::of(&net.vit));
@@ -182,11 +189,6 @@ fn key(model: &Model, drawn: &Drawn) -> Result<Digest, TrainError> {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         text.push_str(&format!("\0{name}\0{}", Digest::of(&bytes)));
     }
-    for (item, seen) in drawn.items.iter().zip(&drawn.seen) {
-        // The pixels themselves: drawings may differ by a shade between processors.
-        let pixels: Vec<Digest> = seen.frames.iter().map(|f| Digest::of(&f.rgb)).collect();
-        text.push_str(&format!("\0{}", item.name));
-        pixels.iter().for_each(|d| text.push_str(&d.to_string()));
-    }
+    source.stamps().iter().for_each(|stamp| text.push_str(&format!("\0{stamp}")));
     Ok(Digest::of(text.as_bytes()))
 }

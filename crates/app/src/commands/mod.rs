@@ -57,7 +57,9 @@ pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
         Command::Explain(typed) => explain::run(&typed, context),
         Command::Scenes(typed) => scenes::run(&typed, context),
         Command::Eval(typed) => eval::run(&typed, context),
-        Command::Reproduce(typed) if typed.card.as_os_str() == "imagine" => reproduce::run(&typed.course, context),
+        Command::Reproduce(typed) if typed.card.as_os_str() == "imagine" => {
+            reproduce::run(&typed.course, typed.root.as_deref(), context)
+        }
         Command::Reproduce(typed) => eval::reproduce(&typed, context),
         Command::Data(typed) => data::run(&typed.action, context),
         Command::Train(typed) => train::run(&typed, context),

@@ -7,6 +7,7 @@ mod kill;
 mod manners;
 mod models;
 mod published;
+mod reproduce;
 mod tls;
 
 use std::path::{Path, PathBuf};

@@ -1,46 +1,70 @@
-//! The paper's tables and figures again, on scenes: every variant of IMAGINE trained with several
-//! seeds and marked, and what came out put side by side.
+//! The paper's tables and figures again, on scenes or on a set that lies here: every variant of IMAGINE
+//! trained with several seeds and marked, and what came out put side by side.
 //!
 //! Each run of a variant leaves one small file with every question's rank; what is there already is
 //! not trained again, so that hours of work survive a stop, and every number of the report can be
 //! computed anew.
-//! Marks are given by `benchmarks` on all test scenes; nothing is chosen by them.
+//! Marks are given by `benchmarks` on all test scenes, or on the split of a set that papers mark; nothing is
+//! chosen by them.
 
 mod cost;
 mod summary;
 
 pub use cost::{Cost, cost};
-pub use summary::{Group, Line, Spread, Summary, summary};
+pub use summary::{Group, Line, Spread, Summary, averaged, printed, summary};
 
 use crate::TrainError;
 use crate::adapt::{Adapt, Fixed};
 use crate::compose::{self, Compose, Head, Learns, Net, Rows, Settings};
-use crate::data::Drawn;
+use crate::data::{Drawn, Source};
+use crate::filed::{Filed, digest_of};
 use crate::pretrain::families;
 use crate::questions::{Asked, questions};
 use crate::recipe::Precision;
 use crate::run::{Ended, Plan, Progress, Task, train};
 use crate::tokens::Tokens;
 use benchmarks::bootstrap::Bootstrap;
-use benchmarks::{Benchmark, Protocol};
+use benchmarks::sets::Set;
+use benchmarks::{Benchmark, GalleryRule, Protocol};
 use burn::module::Module as _;
-use domain::{Digest, GalleryEntry, Split, Triplet};
+use domain::{Digest, GalleryEntry, MediaRef, Split, Triplet};
 use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
 use nets::weights::Tensors;
 use scenes::World;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+/// What is learnt from and marked on.
+#[derive(Clone, Copy)]
+pub enum Data<'a> {
+    /// The world that is shipped: learnt from its train families, marked on its test families.
+    Scenes,
+    /// A set on disk: learnt from its train split, marked on the one that papers mark.
+    Set(&'static Set, &'a Path),
+}
+
+impl Data<'_> {
+    /// Its name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Data::Scenes => "scenes",
+            Data::Set(set, _) => set.name,
+        }
+    }
+}
+
 /// How the variants are trained and marked.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Course {
-    /// Families to learn from.
+    /// Families to learn from; of a set, groups of as many questions as a batch takes of a family.
     pub train: usize,
-    /// Families to be marked on.
+    /// Families to be marked on; a set is asked whole.
     pub test: usize,
     /// One run of each variant for each.
     pub seeds: Vec<u64>,
@@ -129,16 +153,24 @@ const KEPT: usize = 5;
 
 /// Everything that was run, with the questions that were asked.
 pub struct Runs {
+    /// The data's name.
+    pub data: &'static str,
     /// How.
     pub course: Course,
     /// The model that every variant began from.
     pub model: String,
     /// Its weights.
-    pub weights: Digest,
+    pub model_weights: Digest,
     /// The exam's questions, in its order.
     pub questions: Vec<Triplet>,
-    /// Names of the gallery's items.
+    /// What each of them weighs in a mean: one, but where a set's mean is over exams of different sizes.
+    pub weights: Vec<f64>,
+    /// Names of the galleries' items.
     pub gallery: Vec<String>,
+    /// Where each item lies, if it is a file.
+    pub files: HashMap<String, MediaRef>,
+    /// Files and questions that were left out, with the reason.
+    pub broken: Vec<(String, String)>,
     /// The questions' and answers' digest.
     pub asked: Digest,
     /// Every run, variant by variant.
@@ -156,7 +188,17 @@ struct Prepared {
     ask: Vec<Vec<Asked>>,
     test_ask: Vec<Asked>,
     names: Vec<String>,
+    exams: Vec<Part>,
+    asked: Digest,
+    files: HashMap<String, MediaRef>,
+    broken: Vec<(String, String)>,
+}
+
+/// An exam: which of all items that are marked on are its gallery, and which of all questions are its own.
+struct Part {
     benchmark: Benchmark,
+    gallery: Range<usize>,
+    questions: Range<usize>,
 }
 
 /// Trains and marks every variant that `wanted` names (all if it is empty); `None` if it was stopped.
@@ -164,6 +206,7 @@ pub fn imagine(
     dir: &Path,
     model: &Model,
     course: &Course,
+    data: Data<'_>,
     wanted: &[String],
     tell: &mut (dyn FnMut(Progress) + Send),
     stop: &(dyn Fn() -> bool + Sync),
@@ -177,7 +220,14 @@ pub fn imagine(
     let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
     let runs = dir.join("runs");
     std::fs::create_dir_all(&runs).map_err(|e| fail(&runs, e))?;
-    let Some(world) = prepare(dir, model, course, &report, stop)? else { return Ok(None) };
+    let world = match data {
+        Data::Scenes => on_scenes(dir, model, course, &report, stop)?,
+        Data::Set(set, root) => on_set(dir, model, course, (set, root), &report, stop)?,
+    };
+    let Some(world) = world else { return Ok(None) };
+    if world.ask.len() < course.training.families {
+        return Err(TrainError::Few { need: course.training.families, of: data.name().into(), have: world.ask.len() });
+    }
     let fixed = match course.training.learns {
         Learns::QFormer => None,
         Learns::Head => {
@@ -205,7 +255,7 @@ pub fn imagine(
         let (variant, seed) = todo[i];
         let path = runs.join(format!("{}-{seed}.json", variant.name));
         let c = course.settings(variant);
-        let key = key(model, course, &c, seed, &world.benchmark);
+        let key = key(model, course, &c, seed, &world);
         let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
         let outcome = match old.filter(|o| o.key == key) {
             Some(outcome) => outcome,
@@ -241,13 +291,19 @@ pub fn imagine(
         Ok(Some(outcome))
     };
     let Some(outcomes) = side_by_side(todo.len(), &one, stop)? else { return Ok(None) };
+    let mean = world.test_ask.len() as f64 / world.exams.len().max(1) as f64;
+    let weigh = |p: &Part| std::iter::repeat_n(mean / p.questions.len().max(1) as f64, p.questions.len());
     Ok(Some(Runs {
-        course: course.clone(),
+        data: data.name(),
+        course: Course { train: world.ask.len().min(course.train), ..course.clone() },
         model: model.manifest.name.clone(),
-        weights: model.manifest.weights,
-        asked: world.benchmark.digest(),
-        gallery: world.benchmark.gallery.into_iter().map(|g| g.name).collect(),
-        questions: world.benchmark.queries,
+        model_weights: model.manifest.weights,
+        asked: world.asked,
+        weights: world.exams.iter().flat_map(weigh).collect(),
+        gallery: world.exams.iter().flat_map(|p| p.benchmark.gallery.iter().map(|g| g.name.clone())).collect(),
+        questions: world.exams.into_iter().flat_map(|p| p.benchmark.queries).collect(),
+        files: world.files,
+        broken: world.broken,
         outcomes,
         left_out,
         full: full.join("manifest.json").exists().then_some(full),
@@ -287,7 +343,7 @@ fn side_by_side<T: Send>(
         }
     };
     let parts: Vec<_> = std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..workers).map(|_| scope.spawn(&work)).collect();
+        let parts: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
         parts.into_iter().map(|p| p.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
     });
     let mut all = Vec::with_capacity(n);
@@ -312,20 +368,44 @@ fn drawn<N: burn::module::Module>(device: &burn::tensor::Device, seed: u64, net:
 }
 
 /// Everything that a run's ranks depend on.
-fn key(model: &Model, course: &Course, c: &Config, seed: u64, benchmark: &Benchmark) -> Digest {
+fn key(model: &Model, course: &Course, c: &Config, seed: u64, world: &Prepared) -> Digest {
     let what = serde_json::json!({
         "format": 2, "weights": model.manifest.weights, "training": course.training, "precision": course.precision,
         "head": c, "seed": seed,
-        "train": course.train, "asked": benchmark.digest(), "rules": benchmark.protocol.digest(),
+        "train": course.train, "asked": world.asked, "rules": world.exams.first().map(|p| p.benchmark.protocol.digest()),
     });
     Digest::of(what.to_string().as_bytes())
 }
 
-fn prepare(
+/// Says where things are: stage, done, of, a line.
+type Report<'a> = &'a (dyn Fn(&'static str, usize, usize, String) + Sync);
+
+/// Tokens of both parts, on disk in the run's folder; `None` if it was stopped.
+fn tokens(
+    dir: &Path,
+    model: &Model,
+    (learn, test): (&dyn Source, &dyn Source),
+    report: Report<'_>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<(Tokens, Tokens)>, TrainError> {
+    let place = dir.join("tokens");
+    std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
+    let size = Tokens::bytes(model, learn)? + Tokens::bytes(model, test)?;
+    report("encode", 0, 1, format!("{:.2} GB of vision tokens in {}", size as f64 / 1e9, place.display()));
+    let of = |source: &dyn Source, name: &str| {
+        let tell = |d, t| report("encode", d, t, String::new());
+        Tokens::on_disk(&place.join(name), model, source, &tell, &|| stop())
+    };
+    let Some(learn) = of(learn, "train.f16")? else { return Ok(None) };
+    let Some(test) = of(test, "test.f16")? else { return Ok(None) };
+    Ok(Some((learn, test)))
+}
+
+fn on_scenes(
     dir: &Path,
     model: &Model,
     course: &Course,
-    report: &(dyn Fn(&'static str, usize, usize, String) + Sync),
+    report: Report<'_>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Prepared>, TrainError> {
     let set = scenes::build(&World { train: course.train, val: 0, test: course.test, ..World::shipped() });
@@ -333,16 +413,9 @@ fn prepare(
     let draw =
         |split| Drawn::new(&set, split, &manifest.view, manifest.sampling, &|d, t| report("draw", d, t, String::new()));
     let (learn, test) = (draw(Split::Train), draw(Split::Test));
-    let place = dir.join("tokens");
-    std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
-    let size = Tokens::bytes(model, &learn)? + Tokens::bytes(model, &test)?;
-    report("encode", 0, 1, format!("{:.2} GB of vision tokens in {}", size as f64 / 1e9, place.display()));
-    let tokens = |drawn: &Drawn, name: &str| {
-        let tell = |d, t| report("encode", d, t, String::new());
-        Tokens::on_disk(&place.join(name), model, drawn, &tell, &|| stop())
+    let Some((learn_tokens, test_tokens)) = tokens(dir, model, (&learn, &test), report, stop)? else {
+        return Ok(None);
     };
-    let Some(learn_tokens) = tokens(&learn, "train.f16")? else { return Ok(None) };
-    let Some(test_tokens) = tokens(&test, "test.f16")? else { return Ok(None) };
     let ask = |drawn: &Drawn| questions(&set, drawn, &families(drawn), model);
     let entry = |i: &scenes::Named| GalleryEntry {
         name: i.name.clone(),
@@ -353,8 +426,7 @@ fn prepare(
     };
     let gallery: Vec<GalleryEntry> = test.items.iter().map(entry).collect();
     let asked: Vec<Asked> = ask(&test).into_iter().flatten().collect();
-    let mut by_id: std::collections::HashMap<&str, &Triplet> =
-        set.triplets.iter().map(|t| (t.id.as_str(), t)).collect();
+    let mut by_id: HashMap<&str, &Triplet> = set.triplets.iter().map(|t| (t.id.as_str(), t)).collect();
     let queries: Vec<Triplet> = asked.iter().filter_map(|a| by_id.remove(a.id.as_str()).cloned()).collect();
     let protocol = Protocol::default().within(gallery.len());
     let benchmark = Benchmark::new("scenes", gallery, queries, protocol)?;
@@ -362,9 +434,65 @@ fn prepare(
         learn_tokens,
         test_tokens,
         ask: ask(&learn),
-        test_ask: asked,
         names: learn.items.iter().map(|i| i.name.clone()).collect(),
-        benchmark,
+        asked: benchmark.digest(),
+        exams: vec![Part { gallery: 0..benchmark.gallery.len(), questions: 0..asked.len(), benchmark }],
+        test_ask: asked,
+        files: HashMap::new(),
+        broken: Vec::new(),
+    }))
+}
+
+/// A set that lies here. A batch is made of groups of questions that stand one after the other in the
+/// set's file, where those about look-alikes often do; each question is asked in its first wording.
+fn on_set(
+    dir: &Path,
+    model: &Model,
+    course: &Course,
+    (set, root): (&'static Set, &Path),
+    report: Report<'_>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Option<Prepared>, TrainError> {
+    let usual = set.usual();
+    let marked = set.splits.first().copied().unwrap_or(Split::Test);
+    // Whom nobody asks about is nothing to learn from.
+    let learnt = Protocol { gallery: GalleryRule::Named, ..usual.clone() };
+    let look = |split: Split, protocol: &Protocol| -> Result<Option<Filed>, TrainError> {
+        let exams = set.open(root, split, protocol)?.exams;
+        let tell = |d: usize, t: usize| {
+            if d.is_multiple_of(64) || d == t {
+                report("look", d, t, split.to_string());
+            }
+        };
+        Filed::look(exams, &model.manifest, &dir.join(format!("looked.{split}.json")), &tell, stop)
+    };
+    let Some(learn) = look(Split::Train, &learnt)? else { return Ok(None) };
+    let Some(test) = look(marked, &usual)? else { return Ok(None) };
+    let Some((learn_tokens, test_tokens)) = tokens(dir, model, (&learn, &test), report, stop)? else {
+        return Ok(None);
+    };
+    let mut groups: Vec<Vec<Asked>> =
+        learn.questions(model).chunks(course.training.triplets.max(1)).map(<[Asked]>::to_vec).collect();
+    scenes::Rng::keyed(0, &[6]).shuffle(&mut groups);
+    groups.truncate(course.train);
+    groups.iter_mut().flatten().enumerate().for_each(|(row, a)| a.row = row);
+    let test_ask = test.questions(model);
+    let (asked, files) = (digest_of(test.exams.iter().map(|e| &e.benchmark)), test.files());
+    let mut from = 0;
+    let part = |e: crate::filed::Exam| {
+        from += e.benchmark.queries.len();
+        Part { gallery: e.gallery, questions: from - e.benchmark.queries.len()..from, benchmark: e.benchmark }
+    };
+    Ok(Some(Prepared {
+        learn_tokens,
+        test_tokens,
+        names: learn.names(),
+        ask: groups,
+        test_ask,
+        asked,
+        files,
+        broken: learn.left_out.into_iter().chain(test.left_out).collect(),
+        exams: test.exams.into_iter().map(part).collect(),
     }))
 }
 
@@ -475,34 +603,46 @@ fn kept(dir: &Path, model: &Model, learnt: Option<&Blip2>, head: &Imagine, c: &C
     Ok(())
 }
 
-/// The first few answers to every question, its reference left out.
-fn best(world: &Prepared, queries: &Rows, gallery: &Rows) -> Vec<Vec<usize>> {
+/// What a question scores with each item of its gallery.
+fn scores<'s>(query: &'s [f32], gallery: &'s Rows, of: &Range<usize>) -> impl Iterator<Item = f32> + 's {
     let e = gallery.dim().max(1);
-    let of = |asked: &Asked, query: &[f32]| {
-        let mut scored: Vec<(f32, usize)> = gallery
-            .values()
-            .chunks_exact(e)
-            .map(|g| g.iter().zip(query).map(|(a, b)| a * b).sum())
-            .enumerate()
-            .map(|(i, s)| (s, i))
-            .filter(|(_, i)| *i != asked.reference)
-            .collect();
-        scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
-        scored.into_iter().take(KEPT).map(|(_, i)| i).collect()
-    };
-    world.test_ask.iter().zip(queries.values().chunks_exact(e)).map(|(a, q)| of(a, q)).collect()
+    let rows = gallery.values()[of.start * e..of.end * e].chunks_exact(e);
+    rows.map(move |g| g.iter().zip(query).map(|(a, b)| a * b).sum())
 }
 
-/// Every question's rank, by the exam's own rules.
+/// The first few answers to every question, its reference left out, as places in all galleries together.
+fn best(world: &Prepared, queries: &Rows, gallery: &Rows) -> Vec<Vec<usize>> {
+    let e = gallery.dim().max(1);
+    let mut before = 0;
+    let mut out = Vec::new();
+    for part in &world.exams {
+        for i in part.questions.clone() {
+            let query = &queries.values()[i * e..][..e];
+            let reference = world.test_ask[i].reference;
+            let mut scored: Vec<(f32, usize)> =
+                scores(query, gallery, &part.gallery).enumerate().map(|(at, s)| (s, at)).collect();
+            scored.retain(|(_, at)| part.gallery.start + at != reference);
+            scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
+            out.push(scored.into_iter().take(KEPT).map(|(_, at)| before + at).collect());
+        }
+        before += part.gallery.len();
+    }
+    out
+}
+
+/// Every question's rank, by its exam's own rules.
 fn ranks(world: &Prepared, queries: &Rows, gallery: &Rows) -> Result<Vec<usize>, TrainError> {
     let e = gallery.dim().max(1);
-    let mut marker = world.benchmark.marker()?;
-    for (asked, query) in world.test_ask.iter().zip(queries.values().chunks_exact(e)) {
-        let scores: Vec<f32> =
-            gallery.values().chunks_exact(e).map(|g| g.iter().zip(query).map(|(a, b)| a * b).sum()).collect();
-        marker.add_scores(&asked.id, &scores)?;
+    let mut out = Vec::new();
+    for part in &world.exams {
+        let mut marker = part.benchmark.marker()?;
+        for i in part.questions.clone() {
+            let scores: Vec<f32> = scores(&queries.values()[i * e..][..e], gallery, &part.gallery).collect();
+            marker.add_scores(&world.test_ask[i].id, &scores)?;
+        }
+        // The intervals of one run are not read; those over seeds and questions are made from its ranks.
+        let report = marker.finish(Bootstrap { resamples: 1, ..Bootstrap::default() })?;
+        out.extend(report.ranks.iter().map(|r| r.rank.unwrap_or(usize::MAX)));
     }
-    // The intervals of one run are not read; those over seeds and questions are made from its ranks.
-    let report = marker.finish(Bootstrap { resamples: 1, ..Bootstrap::default() })?;
-    Ok(report.ranks.iter().map(|r| r.rank.unwrap_or(usize::MAX)).collect())
+    Ok(out)
 }

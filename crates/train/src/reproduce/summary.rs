@@ -19,13 +19,13 @@ pub struct Spread {
 /// The marks of one group of questions.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Group {
-    /// `all`, `explicit` or `implied`.
+    /// `all`, `explicit` or `implied`; a set that does not tell them apart has none of the latter.
     pub name: String,
     /// How many questions.
     pub questions: usize,
     /// R@1.
     pub r1: Spread,
-    /// Mean of R@1, 5, 10 and 50: the paper's "Avg." on WebVid-CoVR.
+    /// The mean that the paper calls "Avg." of this set: [`averaged`].
     pub average: Spread,
     /// R@1 less the full method's, in points: mean over seeds and questions, with the 95 % interval of
     /// the paired bootstrap over questions. Absent for the full method itself.
@@ -60,6 +60,8 @@ pub struct Line {
 /// All variants, in the order of the paper's exhibits.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Summary {
+    /// What was marked on.
+    pub data: String,
     /// One a variant.
     pub lines: Vec<Line>,
 }
@@ -84,10 +86,24 @@ impl Spread {
     }
 }
 
-/// The mark of one question: hit at 1, and the mean of hits at 1, 5, 10 and 50.
-fn hits(rank: usize) -> [f64; 2] {
+/// The k whose R@k a set's average is over: FashionIQ's are 10 and 50, all others' 1, 5, 10 and 50.
+pub fn averaged(data: &str) -> &'static [usize] {
+    if data == "fashioniq" { &[10, 50] } else { &[1, 5, 10, 50] }
+}
+
+/// The paper's average of a variant on a set; on scenes, that on WebVid-CoVR.
+pub fn printed(data: &str, paper: &[Option<f32>; 4]) -> Option<f32> {
+    match data {
+        "fashioniq" => Some((paper[0]? + paper[1]?) / 2.0),
+        "cirr" => paper[3],
+        _ => paper[2],
+    }
+}
+
+/// The mark of one question: hit at 1, and the mean of hits at what is averaged.
+fn hits(rank: usize, ks: &[usize]) -> [f64; 2] {
     let at = |k| marks::recall(Some(rank), k);
-    [at(1), (at(1) + at(5) + at(10) + at(50)) / 4.0]
+    [at(1), ks.iter().map(|k| at(*k)).sum::<f64>() / ks.len() as f64]
 }
 
 fn members(questions: &[Triplet], change: Option<Change>) -> Vec<usize> {
@@ -98,11 +114,13 @@ fn members(questions: &[Triplet], change: Option<Change>) -> Vec<usize> {
 pub fn summary(runs: &Runs) -> Summary {
     let of = |name: &str| -> Vec<&Outcome> { runs.outcomes.iter().filter(|o| o.variant == name).collect() };
     let full = of("full");
+    let ks = averaged(runs.data);
+    let mark = |o: &Outcome, i: usize, which: usize| runs.weights[i] * hits(o.ranks[i], ks)[which];
     let bootstrap = Bootstrap { resamples: 2000, ..Bootstrap::default() };
     // Means over seeds, question by question.
     let column = |outcomes: &[&Outcome], rows: &[usize], which: usize| -> Vec<f64> {
         let n = outcomes.len().max(1) as f64;
-        rows.iter().map(|i| outcomes.iter().map(|o| hits(o.ranks[*i])[which]).sum::<f64>() / n).collect()
+        rows.iter().map(|i| outcomes.iter().map(|o| mark(o, *i, which)).sum::<f64>() / n).collect()
     };
     let mut lines = Vec::new();
     for variant in VARIANTS {
@@ -115,9 +133,7 @@ pub fn summary(runs: &Runs) -> Summary {
             let spread = |which: usize| {
                 let seeds: Vec<f64> = outcomes
                     .iter()
-                    .map(|o| {
-                        100.0 * rows.iter().map(|i| hits(o.ranks[*i])[which]).sum::<f64>() / rows.len().max(1) as f64
-                    })
+                    .map(|o| 100.0 * rows.iter().map(|i| mark(o, *i, which)).sum::<f64>() / rows.len().max(1) as f64)
                     .collect();
                 Spread::of(&seeds)
             };
@@ -165,7 +181,7 @@ pub fn summary(runs: &Runs) -> Summary {
             secs: mean(outcomes.iter().map(|o| o.secs).collect()).unwrap_or_default(),
         });
     }
-    Summary { lines }
+    Summary { data: runs.data.into(), lines }
 }
 
 impl Summary {
@@ -175,13 +191,13 @@ impl Summary {
     }
 
     /// How often our order of two variants of one exhibit, by the average, is the order of the paper's
-    /// WebVid-CoVR averages: pairs in the same order, and pairs that have both numbers.
+    /// ([`printed`]): pairs in the same order, and pairs that have both numbers.
     pub fn agreement(&self, exhibit: &str) -> (usize, usize) {
         let lines: Vec<(f64, f32)> = self
             .lines
             .iter()
             .filter(|l| l.exhibit == exhibit || l.exhibit == "full")
-            .filter_map(|l| Some((l.groups.first()?.average.mean, l.paper[2]?)))
+            .filter_map(|l| Some((l.groups.first()?.average.mean, printed(&self.data, &l.paper)?)))
             .collect();
         let pairs = || (0..lines.len()).flat_map(|i| (i + 1..lines.len()).map(move |j| (i, j)));
         // Equal here is not in the paper's order.
@@ -219,11 +235,15 @@ mod tests {
             best: Vec::new(),
         };
         let runs = Runs {
+            data: "scenes",
             course: super::super::Course::quick(),
             model: "m".into(),
-            weights: Digest::of(b""),
+            model_weights: Digest::of(b""),
             questions: (0..4).map(question).collect(),
+            weights: vec![1.0; 4],
             gallery: Vec::new(),
+            files: Default::default(),
+            broken: Vec::new(),
             asked: Digest::of(b""),
             outcomes: vec![
                 outcome("full", 1, vec![1, 1, 1, 60]),
@@ -234,6 +254,14 @@ mod tests {
             left_out: Vec::new(),
             full: None,
         };
+        // Of two exams of one and three questions, the mean of both counts the first as much as the second.
+        let fashion = Runs { data: "fashioniq", weights: vec![2.0, 2.0 / 3.0, 2.0 / 3.0, 2.0 / 3.0], ..runs };
+        let of_both = summary(&fashion).find("without-sic").unwrap().groups[0].clone();
+        assert!((of_both.r1.mean - 50.0).abs() < 1e-9);
+        // R@10 and R@50 alone: hits of ranks 1, 60, 7, 60.
+        assert!((of_both.average.mean - 100.0 * (1.0 + 1.0 / 3.0) / 2.0).abs() < 1e-9);
+        let runs = Runs { data: "scenes", weights: vec![1.0; 4], ..fashion };
+
         let s = summary(&runs);
         let full = &s.find("full").unwrap().groups;
         assert_eq!((full[0].r1.mean, full[1].r1.mean, full[2].r1.mean), (62.5, 75.0, 50.0));

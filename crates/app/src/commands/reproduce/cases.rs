@@ -3,7 +3,8 @@
 
 use std::collections::HashMap;
 
-use domain::Change;
+use domain::{Change, MediaRef, Sampling};
+use media::{Frame, Limits};
 use methods::{Model, Seen, imagine};
 use scenes::{Named, World};
 use train::reproduce::{COMPARED, Runs};
@@ -45,15 +46,16 @@ pub struct Shown {
     pub is_right: bool,
 }
 
-/// Questions of the implied kind that the full method gets right with every seed and the one without
+/// Questions, implied ones where they are told apart, that the full method gets right with every seed and the one without
 /// prototypes with none, the plainest first.
 pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
     let of = |name: &str, i: usize| -> Vec<usize> {
         runs.outcomes.iter().filter(|o| o.variant == name).map(|o| o.ranks[i]).collect()
     };
     let [with, less] = COMPARED;
-    let implied = runs.questions.iter().enumerate().filter(|(_, q)| q.change == Some(Change::Implied));
-    let mut chosen: Vec<(usize, usize)> = implied
+    let told_apart = runs.questions.iter().any(|q| q.change.is_some());
+    let asked = runs.questions.iter().enumerate().filter(|(_, q)| !told_apart || q.change == Some(Change::Implied));
+    let mut chosen: Vec<(usize, usize)> = asked
         .filter_map(|(i, _)| {
             let (full, mut without) = (of(with, i), of(less, i));
             without.sort_unstable();
@@ -67,8 +69,20 @@ pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
         return Ok(Vec::new());
     }
 
-    let set = scenes::build(&World { train: runs.course.train, val: 0, test: runs.course.test, ..World::shipped() });
-    let named: HashMap<&str, &Named> = set.items.iter().map(|i| (i.name.as_str(), i)).collect();
+    let drawn = World { train: runs.course.train, val: 0, test: runs.course.test, ..World::shipped() };
+    let set = runs.files.is_empty().then(|| scenes::build(&drawn));
+    let items = set.iter().flat_map(|s| &s.items);
+    let named: HashMap<&str, &Named> = items.map(|i| (i.name.as_str(), i)).collect();
+    let picture = |name: &str| match runs.files.get(name) {
+        Some(file) => read(file),
+        None => named.get(name).map(|item| draw(item)),
+    };
+    let seen = |model: &Model, name: &str| -> Option<Seen> {
+        match runs.files.get(name) {
+            Some(file) => search::see(&model.manifest, file, &Limits::default()).ok(),
+            None => Some(train::see(&named.get(name)?.scene, &model.manifest.view, model.manifest.sampling)),
+        }
+    };
     let model = runs.full.as_ref().map(|folder| Model::open(folder, &nets::cpu())).transpose()?;
     let first = |name: &str, i: usize| -> &[usize] {
         let of = runs.outcomes.iter().find(|o| o.variant == name);
@@ -79,18 +93,17 @@ pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
         let q = &runs.questions[i];
         let shown = |name: &str| Shown {
             name: name.to_owned(),
-            jpeg: named.get(name).map(|item| picture(item)).unwrap_or_default(),
+            jpeg: picture(name).and_then(|f| media::jpeg_bytes(&f, 80).ok()).unwrap_or_default(),
             is_right: q.targets.iter().any(|t| t == name),
         };
         let answers = |variant: &str| first(variant, i).iter().map(|at| shown(&runs.gallery[*at])).collect();
-        let maps = match (&model, named.get(q.reference.as_str())) {
-            (Some(model), Some(item)) if n < MAPPED => {
-                let seen: Seen = train::see(&item.scene, &model.manifest.view, model.manifest.sampling);
-                let made = imagine::explain(model, &seen, &q.text).map_err(search::SearchError::from)?;
-                Some(heat::maps(&made, &seen))
-            }
-            _ => None,
-        };
+        let mut maps = None;
+        if let (Some(model), true) = (&model, n < MAPPED)
+            && let Some(seen) = seen(model, &q.reference)
+        {
+            let made = imagine::explain(model, &seen, &q.text).map_err(search::SearchError::from)?;
+            maps = Some(heat::maps(&made, &seen));
+        }
         out.push(Case {
             reference: shown(&q.reference),
             words: q.text.clone(),
@@ -104,7 +117,14 @@ pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
     Ok(out)
 }
 
-fn picture(item: &Named) -> Vec<u8> {
+/// A scene's middle, small.
+fn draw(item: &Named) -> Frame {
     let middle = item.scene.frames() as f32 / item.scene.fps() / 2.0;
-    media::jpeg_bytes(&scenes::draw(&item.scene, middle, 192, 144), 80).unwrap_or_default()
+    scenes::draw(&item.scene, middle, 192, 144)
+}
+
+/// The same of a file; nothing where it cannot be read any more.
+fn read(file: &MediaRef) -> Option<Frame> {
+    let clip = media::open(&file.path, &Limits::default()).and_then(|m| m.sample(&Sampling::Middle, file.span)).ok()?;
+    clip.frames.first().map(|f| media::thumb(f, 192))
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use train::reproduce::{Cost, Group, Line, Spread};
+use train::reproduce::{Cost, Line, Spread};
 
-use super::{EXHIBITS, Findings, how, said, verdict};
+use super::{EXHIBITS, Findings, columns, how, left_out, said, title};
 
 /// The whole report.
 pub fn report(f: &Findings) -> String {
-    let mut out = String::from("# IMAGINE on scenes: the paper's tables and figures again\n\n");
+    let mut out = format!("# {}\n\n", title(f));
     let _ = writeln!(out, "Written by the command below; nothing in it is typed by hand.\n");
     let _ = writeln!(out, "```console\n$ {}\n```\n", f.command);
     list(&mut out, &how(f));
@@ -22,44 +22,28 @@ pub fn report(f: &Findings) -> String {
             continue;
         }
         let _ = writeln!(out, "\n## {title}\n");
-        out.push_str(
-            "| variant | changes | average, all | R@1 explicit | R@1 implied | R@1 implied less full | | paper: WebVid | paper: FashionIQ R@10 | paper: CIRR |\n\
-             |---|---|---|---|---|---|---|---|---|---|\n",
-        );
+        let columns = columns(f);
+        let heads: String = columns.iter().map(|(head, _)| format!(" {head} |")).collect();
+        let _ = writeln!(out, "| variant | changes |{heads}\n|---|---|{}", "---|".repeat(columns.len()));
         for l in lines {
-            let [all, explicit, implied] = [0, 1, 2].map(|i| l.groups.get(i));
-            let less = implied.and_then(|g| g.r1_less_full);
-            let cell = |g: Option<&Group>, of: fn(&Group) -> Spread| g.map_or("–".into(), |g| spread(of(g)));
-            let gap = less.map_or("–".into(), |e| format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high));
-            let paper = |i: usize| l.paper[i].map_or("–".into(), |v| format!("{v:.2}"));
-            let _ = writeln!(
-                out,
-                "| {} | {} | {} | {} | {} | {gap} | {} | {} | {} | {} |",
-                l.variant,
-                l.about,
-                cell(all, |g| g.average),
-                cell(explicit, |g| g.r1),
-                cell(implied, |g| g.r1),
-                verdict(l, less),
-                paper(2),
-                paper(0),
-                paper(3),
-            );
+            let cells: String = columns.iter().map(|(_, cell)| format!(" {} |", cell(f, l))).collect();
+            let _ = writeln!(out, "| {} | {} |{cells}", l.variant, l.about);
         }
     }
     if !f.cases.is_empty() {
         let _ = writeln!(out, "\n## Figure 7: cases that SIC decides\n");
         out.push_str(
-            "Implied questions that the full method answers with every seed and the one without SIC with none.\n\n",
+            "Questions, implied ones where they are told apart, that the full method answers with every seed and the one \
+             without SIC with none.\n\n",
         );
         out.push_str("| reference | words | right answer | its rank without SIC |\n|---|---|---|--:|\n");
         for c in &f.cases {
             let _ = writeln!(out, "| {} | {} | {} | {} |", c.reference.name, c.words, c.target, c.rank_without);
         }
     }
-    if !f.runs.left_out.is_empty() {
+    let all = left_out(f);
+    if !all.is_empty() {
         let _ = writeln!(out, "\n## Left out\n");
-        let all: Vec<String> = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}.")).collect();
         list(&mut out, &all);
     }
     out

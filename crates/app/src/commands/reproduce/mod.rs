@@ -10,11 +10,13 @@ use std::path::Path;
 use benchmarks::Estimate;
 use cases::{Case, cases};
 use serde_json::json;
-use train::reproduce::{Cost, Course, Line, Runs, Summary, cost, imagine, summary};
+use train::reproduce::{
+    Cost, Course, Data, Group, Line, Runs, Spread, Summary, averaged, cost, imagine, printed, summary,
+};
 use train::{Recipe, Run, Stage, run::Ended};
 
 use crate::cli;
-use crate::commands::{Context, print_json};
+use crate::commands::{Context, eval, print_json};
 use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::models;
@@ -39,7 +41,7 @@ pub struct Findings {
 }
 
 /// Runs what was asked for.
-pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
+pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Result<Exit, Failure> {
     if typed.table3 {
         return table_3(typed, context);
     }
@@ -48,6 +50,20 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
         course.seeds = (1..=u64::from(n)).collect();
     }
     course.training.steps = typed.steps.map_or(course.training.steps, |n| n as usize);
+    let data = match (&typed.set, root) {
+        (Some(name), Some(root)) => Data::Set(eval::sets::known(name)?, root),
+        _ => Data::Scenes,
+    };
+    if let Data::Set(set, _) = data {
+        if !typed.quick && typed.from.is_none() {
+            let failure = Failure::usage("captions of drawn scenes are no beginning for photographs");
+            return Err(failure.hint("--from FOLDER begins from a model; --quick from the one inside the program"));
+        }
+        if !set.splits.contains(&domain::Split::Train) {
+            return Err(Failure::usage(format!("{} has no questions to learn from", set.name)));
+        }
+        course.train = usize::MAX;
+    }
     course.train = typed.train.map_or(course.train, |n| n as usize);
     course.test = typed.test.map_or(course.test, |n| n as usize);
     if course.train < course.training.families {
@@ -72,7 +88,9 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
     let mut tell = |p: train::Progress| {
         if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
             let unit = match p.stage {
-                "draw" | "encode" => "scenes",
+                "draw" => "scenes",
+                "look" => "files",
+                "encode" => "frames",
                 "run" => "runs",
                 "features" => "vectors",
                 _ => "steps",
@@ -104,7 +122,7 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
         Some(folder) => methods::Model::open(folder, &nets::cpu())?,
         None => models::embedded(&nets::cpu())?,
     };
-    let runs = imagine(&typed.out, &model, &course, &typed.variants, &mut tell, &interrupt::requested)?;
+    let runs = imagine(&typed.out, &model, &course, data, &typed.variants, &mut tell, &interrupt::requested)?;
     drop(shown_stage);
     let Some(runs) = runs else {
         context.say(format!("stopped; what was run is kept; to go on: {again}"));
@@ -123,9 +141,13 @@ pub fn run(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
         write(&typed.out.join(name), &text)?;
     }
     let report = typed.out.join("imagine.html");
-    print_json(json!({"report": report, "runs": findings.runs.outcomes.len(), "left_out": findings.runs.left_out}))?;
+    print_json(json!({"report": report, "runs": findings.runs.outcomes.len(), "left_out": findings.runs.left_out,
+        "broken": findings.runs.broken}))?;
+    for (name, why) in &findings.runs.broken {
+        context.say(format!("left out: {name}: {why}"));
+    }
     context.say(format!("the report lies in {}", shown(&report)));
-    Ok(Exit::Ok)
+    Ok(if findings.runs.broken.is_empty() { Exit::Ok } else { Exit::Skipped })
 }
 
 /// Table 3 alone, without any training.
@@ -156,6 +178,9 @@ fn command(typed: &cli::Course) -> String {
     if typed.quick {
         out.push_str(" --quick");
     }
+    if let Some(set) = &typed.set {
+        out.push_str(&format!(" --set {set} --root …"));
+    }
     for (flag, value) in [("seeds", typed.seeds), ("steps", typed.steps), ("train", typed.train), ("test", typed.test)]
     {
         if let Some(value) = value {
@@ -173,15 +198,17 @@ fn json(f: &Findings) -> serde_json::Value {
     json!({
         "likebut": crate::JSON_VERSION,
         "command": f.command,
+        "data": f.runs.data,
         "course": f.runs.course,
         "model": f.runs.model,
-        "weights": f.runs.weights,
+        "weights": f.runs.model_weights,
         "questions": f.runs.questions.len(),
         "gallery": f.runs.gallery.len(),
         "asked": f.runs.asked,
         "cost": f.cost,
         "variants": f.summary.lines,
         "left_out": f.runs.left_out,
+        "broken": f.runs.broken,
         "machine": crate::machine::machine(),
     })
 }
@@ -212,13 +239,75 @@ pub fn verdict(line: &Line, less: Option<Estimate>) -> &'static str {
     }
 }
 
+/// What the report is about.
+pub fn title(f: &Findings) -> String {
+    format!("IMAGINE on {}: the paper's tables and figures again", f.runs.data)
+}
+
+/// What the average is over: `R@1, 5, 10, 50`.
+pub fn average_of(data: &str) -> String {
+    format!("R@{}", averaged(data).iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+}
+
+/// What stands of each variant in a table, beside its name and what it changes: title and cell.
+pub type Column = (&'static str, fn(&Findings, &Line) -> String);
+
+/// The columns: where explicit and implied questions are told apart they stand apart, and implied ones
+/// decide, for which the paper's SIC is made.
+pub fn columns(f: &Findings) -> &'static [Column] {
+    const PAPER: [Column; 3] = [
+        ("paper: WebVid", |_, l| number(l.paper[2])),
+        ("paper: FashionIQ R@10", |_, l| number(l.paper[0])),
+        ("paper: CIRR", |_, l| number(l.paper[3])),
+    ];
+    const SCENES: &[Column] = &[
+        ("average, all", |_, l| mark(l, 0, |g| g.average)),
+        ("R@1 explicit", |_, l| mark(l, 1, |g| g.r1)),
+        ("R@1 implied", |_, l| mark(l, 2, |g| g.r1)),
+        ("R@1 implied less full", |_, l| gap(implied(l))),
+        ("", |_, l| verdict(l, implied(l)).into()),
+        PAPER[0],
+        PAPER[1],
+        PAPER[2],
+    ];
+    const SET: &[Column] = &[
+        ("average", |_, l| mark(l, 0, |g| g.average)),
+        ("R@1", |_, l| mark(l, 0, |g| g.r1)),
+        ("average less full", |_, l| gap(overall(l))),
+        ("", |_, l| verdict(l, overall(l)).into()),
+        ("paper, average", |f, l| number(printed(f.runs.data, &l.paper))),
+    ];
+    if f.runs.questions.iter().any(|q| q.change.is_some()) { SCENES } else { SET }
+}
+
+fn implied(l: &Line) -> Option<Estimate> {
+    l.groups.get(2)?.r1_less_full
+}
+
+fn overall(l: &Line) -> Option<Estimate> {
+    l.groups.first()?.average_less_full
+}
+
+fn mark(l: &Line, group: usize, of: fn(&Group) -> Spread) -> String {
+    l.groups.get(group).map_or("–".into(), |g| markdown::spread(of(g)))
+}
+
+fn gap(e: Option<Estimate>) -> String {
+    e.map_or("–".into(), |e| format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high))
+}
+
+fn number(value: Option<f32>) -> String {
+    value.map_or("–".into(), |v| format!("{v:.2}"))
+}
+
 /// Lines that say plainly what came out.
 pub fn said(f: &Findings) -> Vec<String> {
     let mut out = Vec::new();
     let point = |e: Estimate| format!("{:+.2} points ({:+.2} to {:+.2})", e.value, e.low, e.high);
     for (group, i) in [("all", 0), ("explicit", 1), ("implied", 2)] {
         let line = f.summary.find("without-sic");
-        let less = line.and_then(|l| l.groups.get(i)?.r1_less_full);
+        let asked = |l: &Line| l.groups.get(i).is_some_and(|g| g.questions > 0);
+        let less = line.filter(|l| asked(l)).and_then(|l| l.groups.get(i)?.r1_less_full);
         if let (Some(line), Some(e)) = (line, less) {
             let what = match verdict(line, Some(e)) {
                 "too few seeds" => "of fewer than three seeds nothing is said",
@@ -234,7 +323,7 @@ pub fn said(f: &Findings) -> Vec<String> {
         if pairs > 0 {
             let title = title.split(':').next().unwrap_or(title);
             out.push(format!(
-                "{title}: of {pairs} pairs with a printed WebVid average, {alike} stand here in the paper's order."
+                "{title}: of {pairs} pairs whose average the paper prints, {alike} stand here in the paper's order."
             ));
         }
     }
@@ -266,7 +355,7 @@ pub fn how(f: &Findings) -> Vec<String> {
     vec![
         format!("{what}."),
         format!(
-            "{} steps of {} × {} triplets at peak rate {}, {} families of scenes to learn from, seeds {}.",
+            "{} steps of {} × {} triplets at peak rate {}, {} families to learn from, seeds {}.",
             c.training.steps,
             c.training.families,
             c.training.triplets,
@@ -275,18 +364,27 @@ pub fn how(f: &Findings) -> Vec<String> {
             c.seeds.iter().map(u64::to_string).collect::<Vec<_>>().join(", "),
         ),
         format!(
-            "Begun from {} (weights {}); {} questions on a gallery of {} drawn scenes that nothing was chosen on (digest {}).",
+            "Begun from {} (weights {}); {} questions on galleries of {} items in all, {}, that nothing was chosen on \
+             (digest {}). The average is of {}.",
             f.runs.model,
-            f.runs.weights.short(),
+            f.runs.model_weights.short(),
             f.runs.questions.len(),
             f.runs.gallery.len(),
+            f.runs.data,
             f.runs.asked.short(),
+            average_of(f.runs.data),
         ),
         "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \
          with 95 % bootstrap intervals over questions."
             .into(),
         format!("Machine: {}. Training took {:.1} minutes in all.", crate::machine::machine(), minutes(f)),
     ]
+}
+
+/// Variants, files and questions that are not in the numbers, with the reason.
+pub fn left_out(f: &Findings) -> Vec<String> {
+    let variants = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}."));
+    variants.chain(f.runs.broken.iter().map(|(name, why)| format!("{name}: {why}"))).collect()
 }
 
 fn minutes(f: &Findings) -> f64 {

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use train::reproduce::Line;
+use train::reproduce::{Line, printed};
 
 use crate::page::maps;
 
-use super::markdown::{costs, spread};
+use super::markdown::costs;
 use super::plot::{Bar, bars, curve};
-use super::{EXHIBITS, Findings, how, said, verdict};
+use super::{EXHIBITS, Findings, average_of, columns, how, left_out, said, title};
 
 const TOKENS: &str = include_str!("../../page/tokens.css");
 const STYLE: &str = "
@@ -38,10 +38,12 @@ pub fn report(f: &Findings) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; img-src data:; style-src 'unsafe-inline'\">\
-         <title>IMAGINE on scenes</title><style>{TOKENS}{STYLE}{}</style></head><body>\
-         <h1>IMAGINE on scenes: the paper's tables and figures again</h1>\
+         <title>IMAGINE on {}</title><style>{TOKENS}{STYLE}{}</style></head><body>\
+         <h1>{}</h1>\
          <p>Made by <code>{}</code>; every number is computed from the runs.</p>",
+        f.runs.data,
         maps::STYLE,
+        escape(&title(f)),
         escape(&f.command)
     );
     list(&mut out, &how(f));
@@ -70,16 +72,16 @@ pub fn report(f: &Findings) -> String {
                 sweeps(&mut out, f, &[("prototypes taken, k", TAKEN), ("weight of the schema loss, λ", WEIGHTS)])
             }
             _ => {
-                let all = lines.iter().filter_map(|l| bar(l, &l.variant)).collect::<Vec<_>>();
-                out.push_str(&bars(&format!("{title}: mean of R@1, 5, 10, 50"), &all));
+                let all = lines.iter().filter_map(|l| bar(f, l, &l.variant)).collect::<Vec<_>>();
+                out.push_str(&bars(&format!("{title}: mean of {}", average_of(f.runs.data)), &all));
             }
         }
-        table(&mut out, &lines);
+        table(&mut out, f, &lines);
     }
     figure_7(&mut out, f);
-    if !f.runs.left_out.is_empty() {
+    let all = left_out(f);
+    if !all.is_empty() {
         out.push_str("<h2>Left out</h2>");
-        let all: Vec<String> = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}.")).collect();
         list(&mut out, &all);
     }
     out + "</body></html>\n"
@@ -91,8 +93,8 @@ fn figure_7(out: &mut String, f: &Findings) {
         return;
     }
     out.push_str(
-        "<h2>Figures 7 and 8: cases that SIC decides, and where its prototypes look</h2><p>Implied questions that the full method \
-         answers with every seed and the one without SIC with none; both were trained alike. Pictures are of the first seed, the \
+        "<h2>Figures 7 and 8: cases that SIC decides, and where its prototypes look</h2><p>Questions, implied ones where they are \
+         told apart, that the full method answers with every seed and the one without SIC with none; both were trained alike. Pictures are of the first seed, the \
          right answer has a frame.</p>",
     );
     for c in &f.cases {
@@ -150,19 +152,19 @@ fn sweeps(out: &mut String, f: &Findings, which: &[(&str, &[(f64, &str)])]) {
     out.push_str("<div class=\"two\">");
     for (axis, points) in which {
         let found: Vec<(f64, Bar)> =
-            points.iter().filter_map(|(at, name)| Some((*at, bar(f.summary.find(name)?, name)?))).collect();
-        out.push_str(&curve(&format!("mean of R@1, 5, 10, 50 over {axis}"), axis, &found));
+            points.iter().filter_map(|(at, name)| Some((*at, bar(f, f.summary.find(name)?, name)?))).collect();
+        out.push_str(&curve(&format!("mean of {} over {axis}", average_of(f.runs.data)), axis, &found));
     }
     out.push_str("</div>");
 }
 
-fn bar(line: &Line, name: &str) -> Option<Bar> {
+fn bar(f: &Findings, line: &Line, name: &str) -> Option<Bar> {
     let all = line.groups.first()?;
     Some(Bar {
         name: name.to_owned(),
         value: all.average.mean,
         half: all.average.half.unwrap_or(0.0),
-        paper: line.paper[2].map(f64::from),
+        paper: printed(f.runs.data, &line.paper).map(f64::from),
     })
 }
 
@@ -174,27 +176,15 @@ fn list(out: &mut String, lines: &[String]) {
     out.push_str("</ul>");
 }
 
-fn table(out: &mut String, lines: &[&Line]) {
-    out.push_str(
-        "<div class=\"wide\"><table><tr><th>variant</th><th>changes</th><th>average, all</th><th>R@1 explicit</th><th>R@1 implied</th>\
-         <th>R@1 implied less full</th><th></th><th>paper: WebVid</th></tr>",
-    );
+fn table(out: &mut String, f: &Findings, lines: &[&Line]) {
+    let columns = columns(f);
+    out.push_str("<div class=\"wide\"><table><tr><th>variant</th><th>changes</th>");
+    columns.iter().for_each(|(head, _)| out.push_str(&format!("<th>{head}</th>")));
+    out.push_str("</tr>");
     for l in lines {
-        let [all, explicit, implied] = [0, 1, 2].map(|i| l.groups.get(i));
-        let less = implied.and_then(|g| g.r1_less_full);
-        let gap = less.map_or("–".into(), |e| format!("{:+.2} ({:+.2} to {:+.2})", e.value, e.low, e.high));
-        let _ = write!(
-            out,
-            "<tr><td>{}</td><td>{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td><td class=\"n\">{}</td>\
-             <td class=\"n\">{gap}</td><td>{}</td><td class=\"n\">{}</td></tr>",
-            escape(&l.variant),
-            escape(&l.about),
-            all.map_or("–".into(), |g| spread(g.average)),
-            explicit.map_or("–".into(), |g| spread(g.r1)),
-            implied.map_or("–".into(), |g| spread(g.r1)),
-            verdict(l, less),
-            l.paper[2].map_or("–".into(), |v| format!("{v:.2}")),
-        );
+        let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escape(&l.variant), escape(&l.about));
+        columns.iter().for_each(|(_, cell)| out.push_str(&format!("<td class=\"n\">{}</td>", escape(&cell(f, l)))));
+        out.push_str("</tr>");
     }
     out.push_str("</table></div>");
 }

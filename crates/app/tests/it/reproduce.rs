@@ -1,0 +1,111 @@
+//! A paper's tables again, from the command line: few steps on few families, but every part of it.
+
+use std::path::Path;
+
+use media::Frame;
+use serde_json::{Value, json};
+
+use crate::Home;
+
+fn read(path: &Path) -> Value {
+    serde_json::from_slice(&std::fs::read(path).expect("the report's numbers")).expect("JSON")
+}
+
+#[test]
+fn variants_on_scenes_go_on_where_they_were_stopped() {
+    let home = Home::new();
+    let few =
+        ["--quick", "--variants", "full,without-sic", "--steps", "4", "--train", "32", "--test", "3", "--no-times"];
+    let run =
+        |seeds: &str| home.run(&[&["reproduce", "imagine", "--out", "again", "--seeds", seeds], &few[..]].concat());
+    run("1").works();
+    let runs = || {
+        let stamp = |name: &str| std::fs::metadata(home.path("again/runs").join(name)).and_then(|m| m.modified()).ok();
+        ["full-1.json", "without-sic-1.json", "full-3.json"].map(stamp)
+    };
+    let first = runs();
+    assert!(first[0].is_some() && first[1].is_some() && first[2].is_none());
+    // Three seeds: the two runs that are there are not made again.
+    run("3").works();
+    let all = runs();
+    assert!(all[..2] == first[..2] && all[2].is_some());
+
+    let numbers = read(&home.path("again/imagine.json"));
+    let variants = numbers["variants"].as_array().unwrap();
+    assert_eq!(variants.len(), 2);
+    let of = |v: &Value, group: usize| v["groups"][group]["questions"].as_u64().unwrap();
+    assert!(of(&variants[0], 1) > 0 && of(&variants[0], 2) > 0);
+    assert_eq!(of(&variants[0], 0), of(&variants[0], 1) + of(&variants[0], 2));
+    assert_eq!(numbers["cost"]["added"], 952_579);
+    let text = std::fs::read_to_string(home.path("again/imagine.md")).unwrap();
+    assert!(text.contains("R@1 implied less full") && text.contains("seeds 1, 2, 3"), "{text}");
+    let page = std::fs::read_to_string(home.path("again/imagine.html")).unwrap();
+    let fetches = ["src=\"http", "href=\"http", "url(http", "@import"].iter().any(|f| page.contains(f));
+    assert!(page.contains("<svg") && !fetches, "the page is not self-contained");
+
+    // The same seed is the same run, whoever else runs beside it.
+    let alone = [&["reproduce", "imagine", "--out", "alone", "--seeds", "1", "-j", "1"], &few[..]].concat();
+    home.run(&alone).works();
+    let ranks = |folder: &str| read(&home.path(folder).join("runs/without-sic-1.json"))["ranks"].clone();
+    assert_eq!(ranks("alone"), ranks("again"));
+}
+
+/// A picture like no other: a square of its own place and colour.
+fn picture(path: &Path, i: u32) {
+    let mut frame = Frame::filled(48, 48, [240, 240, 240]);
+    for y in 0..12 {
+        for x in 0..12 {
+            let at = (((y + i * 7 % 36) * 48 + x + i * 11 % 36) * 3) as usize;
+            frame.rgb[at..at + 3].copy_from_slice(&[(i * 29 % 256) as u8, (i * 67 % 256) as u8, (i * 101 % 256) as u8]);
+        }
+    }
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    media::write_png(path, &frame).unwrap();
+}
+
+#[test]
+fn variants_on_a_set_that_lies_here() {
+    let home = Home::new();
+    for (c, category) in ["dress", "shirt", "toptee"].into_iter().enumerate() {
+        for (split, many, asked) in [("train", 8, 56), ("val", 6, 5 + c)] {
+            let name = |i: usize| format!("{split}{c}{i}");
+            for i in 0..many {
+                picture(&home.path(&format!("set/images/{}.png", name(i))), (c * 20 + i + many) as u32);
+            }
+            let names: Vec<String> = (0..many).map(name).collect();
+            let pairs = (0..many).flat_map(|a| (0..many).filter(move |b| a != *b).map(move |b| (a, b)));
+            let pairs: Vec<Value> = pairs
+                .take(asked)
+                .map(|(a, b)| json!({"candidate": name(a), "target": name(b), "captions": ["is red", "has a stripe"]}))
+                .collect();
+            home.write(&format!("set/captions/cap.{category}.{split}.json"), json!(pairs).to_string());
+            home.write(&format!("set/image_splits/split.{category}.{split}.json"), json!(names).to_string());
+        }
+    }
+    // One file is no picture, one is cut off, one is not there.
+    home.write("set/images/train07.png", "<!doctype html>");
+    let whole = std::fs::read(home.path("set/images/train17.png")).unwrap();
+    home.write("set/images/train17.png", &whole[..whole.len() / 2]);
+    std::fs::remove_file(home.path("set/images/val05.png")).unwrap();
+
+    let on = |more: &[&str]| {
+        home.run(&[&["reproduce", "imagine", "--set", "fashioniq", "--root", "set", "--out", "again"], more].concat())
+    };
+    on(&[]).fails(2, "--from FOLDER");
+    on(&["--quick", "--test", "3"]).fails(2, "--test");
+    let few = ["--quick", "--variants", "full,without-sic", "--seeds", "3", "--steps", "3", "--no-times"];
+    let run = on(&few);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    for name in ["train07", "train17", "val05"] {
+        assert!(run.err.contains(&format!("left out: {name}: ")), "{name} has disappeared: {run:?}");
+    }
+    let numbers = read(&home.path("again/imagine.json"));
+    assert_eq!(numbers["data"], "fashioniq");
+    let all = &numbers["variants"][0]["groups"];
+    // 5 + 6 + 7 questions, of which one asks for what is not there.
+    assert_eq!((all[0]["questions"].as_u64(), all[2]["questions"].as_u64()), (Some(17), Some(0)));
+    // Galleries of six: whoever answers is among the first ten.
+    assert_eq!(all[0]["average"]["mean"].as_f64().map(f64::round), Some(100.0));
+    let text = std::fs::read_to_string(home.path("again/imagine.md")).unwrap();
+    assert!(text.contains("The average is of R@10, 50.") && !text.contains("implied less"), "{text}");
+}
