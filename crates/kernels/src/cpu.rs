@@ -16,6 +16,9 @@ pub enum Path {
     /// 512-bit vectors with products of bf16 pairs and of 8-bit quadruples (VNNI).
     #[cfg(target_arch = "x86_64")]
     Avx512Bf16,
+    /// The same, and tile registers for bf16 and 8-bit integers.
+    #[cfg(target_arch = "x86_64")]
+    Amx,
 }
 
 impl Path {
@@ -29,6 +32,8 @@ impl Path {
             Path::Avx512 => "avx512",
             #[cfg(target_arch = "x86_64")]
             Path::Avx512Bf16 => "avx512-bf16",
+            #[cfg(target_arch = "x86_64")]
+            Path::Amx => "amx",
         }
     }
 
@@ -36,7 +41,7 @@ impl Path {
     pub(crate) fn multiplies_bf16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
-            Path::Avx512Bf16 => true,
+            Path::Avx512Bf16 | Path::Amx => true,
             _ => false,
         }
     }
@@ -59,6 +64,14 @@ impl Path {
                         all.push(Path::Avx512);
                         if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
                             all.push(Path::Avx512Bf16);
+                            // Tests take it anywhere, on a twin of the instructions.
+                            #[cfg(all(test, target_os = "linux", not(miri)))]
+                            let amx = amx() || crate::product::amx_twin::stand_in();
+                            #[cfg(not(all(test, target_os = "linux", not(miri))))]
+                            let amx = amx();
+                            if amx {
+                                all.push(Path::Amx);
+                            }
                         }
                     }
                 }
@@ -70,7 +83,7 @@ impl Path {
     /// The way taken here.
     ///
     /// `LIKEBUT_CPU=avx512` also takes what extends it (the scan of the library has only that name),
-    /// `avx512-plain` leaves the extension out. A wish that this processor cannot grant is refused
+    /// but for `amx`; `avx512-plain` leaves the extension out. A wish that this processor cannot grant is refused
     /// with a message where a library is opened; here, where no error can be returned, it counts
     /// for nothing.
     pub fn chosen() -> Path {
@@ -81,6 +94,34 @@ impl Path {
         static CHOSEN: OnceLock<Path> = OnceLock::new();
         *CHOSEN.get_or_init(|| wished(std::env::var("LIKEBUT_CPU").ok().as_deref(), Path::all()))
     }
+}
+
+/// Whether the processor has AMX for bf16 and bytes, the system saves its registers, and lets this process
+/// have them: Linux wants to be asked, once, before the first use, because they are 8 KiB in every thread.
+#[cfg(target_arch = "x86_64")]
+fn amx() -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use std::arch::x86_64::{__cpuid, __cpuid_count};
+        const BF16_TILE_INT8: u32 = 1 << 22 | 1 << 24 | 1 << 25;
+        const SAVED: u32 = 1 << 17 | 1 << 18;
+        const XSAVE_IN_USE: u32 = 1 << 27;
+        const ASK: libc::c_long = 0x1023; // ARCH_REQ_XCOMP_PERM
+        const TILE_DATA: libc::c_long = 18;
+        if __cpuid(0).eax < 7
+            || __cpuid_count(7, 0).edx & BF16_TILE_INT8 != BF16_TILE_INT8
+            || __cpuid(1).ecx & XSAVE_IN_USE == 0
+        {
+            return false;
+        }
+        let saved: u32;
+        // SAFETY: the system has said that it uses this register, so it may be read.
+        unsafe { std::arch::asm!("xgetbv", in("ecx") 0, out("eax") saved, out("edx") _, options(nomem, nostack)) };
+        // SAFETY: the call takes two numbers and touches no memory of ours.
+        saved & SAVED == SAVED && unsafe { libc::syscall(libc::SYS_arch_prctl, ASK, TILE_DATA) } == 0
+    }
+    #[cfg(not(target_os = "linux"))]
+    false
 }
 
 #[cfg(test)]
@@ -131,7 +172,7 @@ macro_rules! at_width {
                 $crate::Path::Avx2 => unsafe { half($($arg),*) },
                 // SAFETY: as above.
                 #[cfg(target_arch = "x86_64")]
-                $crate::Path::Avx512 | $crate::Path::Avx512Bf16 => unsafe { wide($($arg),*) },
+                $crate::Path::Avx512 | $crate::Path::Avx512Bf16 | $crate::Path::Amx => unsafe { wide($($arg),*) },
             }
         }
     };

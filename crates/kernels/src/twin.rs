@@ -3,6 +3,11 @@
 use crate::cpu::forced;
 use crate::{Activation, AttentionShape, Path, Precision};
 
+/// How many of so many shapes are tried: all, or what `LIKEBUT_SHAPES` says, for emulated processors.
+pub fn shapes(all: usize) -> usize {
+    std::env::var("LIKEBUT_SHAPES").ok().and_then(|n| n.parse().ok()).map_or(all, |few: usize| few.min(all))
+}
+
 /// A small generator of numbers.
 pub struct Random(pub u64);
 
@@ -145,7 +150,7 @@ fn activations_are_close_and_their_gradients_too() {
 #[test]
 fn layer_norm_and_its_gradient_agree_with_f64() {
     let mut random = Random(5);
-    for i in 0..3000 {
+    for i in 0..shapes(3000) {
         let (rows, d) = (random.below(5), 2 + random.below(if i % 50 == 0 { 400 } else { 40 }));
         let (x, gamma, beta) = (random.normals(rows * d), random.normals(d), random.normals(d));
         let dy = random.normals(rows * d);
@@ -173,7 +178,7 @@ fn layer_norm_and_its_gradient_agree_with_f64() {
 #[test]
 fn attention_and_its_gradient_agree_with_f64() {
     let mut random = Random(6);
-    for i in 0..1500 {
+    for i in 0..shapes(1500) {
         let most = if i % 50 == 0 { 40 } else { 9 };
         let heads = 1 + random.below(3);
         let s = AttentionShape {
@@ -210,7 +215,7 @@ fn attention_and_its_gradient_agree_with_f64() {
 #[test]
 fn self_attention_is_attention_and_causal_where_asked() {
     let mut random = Random(7);
-    for i in 0..1000 {
+    for i in 0..shapes(1000) {
         let heads = 1 + random.below(3);
         // Now and then more than are worked on at a time.
         let tokens = if i % 100 == 0 { 129 + random.below(150) } else { 1 + random.below(12) };

@@ -66,6 +66,8 @@ pub(crate) fn chosen() -> crate::Result<Path> {
 
 fn choose(wish: Option<&str>) -> Result<Path, String> {
     let all = Path::all();
+    // What only products know of beyond AVX-512 changes nothing here.
+    let wish = wish.map(|w| if matches!(w, "avx512-plain" | "avx512-bf16" | "amx") { "avx512" } else { w });
     match wish {
         None | Some("") => Ok(*all.last().unwrap_or(&Path::Portable)),
         Some(wish) => all.iter().copied().find(|p| p.name() == wish).ok_or_else(|| {

@@ -1,12 +1,14 @@
-"""Frozen networks: likebut in turns with PyTorch and OpenVINO, on the same threads.
+"""Frozen networks: likebut in turns with PyTorch, OpenVINO and ONNX Runtime, on the same threads.
 
     cargo bench -p likebut-nets --bench infer --no-run     # prints the program's path
-    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH] [--compile] > results/kernels.md
+    pip install torch openvino nncf onnx onnxruntime
+    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH] > results/kernels.md
 
 One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
 the clock and in processor time, so that another program's load falls on all alike.
 The networks have random weights and the same shapes on all sides; what is not installed, or cannot be
-converted, is left out and said to be.
+converted, is left out and said to be. In 8-bit integers OpenVINO runs what nncf quantised with a few
+random inputs, ONNX Runtime what it quantises dynamically.
 """
 
 import argparse
@@ -14,7 +16,9 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+import warnings
 
 import torch
 import torch.nn.functional as F
@@ -24,6 +28,15 @@ try:
     import openvino
 except ImportError:
     openvino = None
+try:
+    import nncf
+except ImportError:
+    nncf = None
+try:
+    import onnxruntime
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+except ImportError:
+    onnxruntime = None
 
 ROUNDS = 7
 
@@ -135,7 +148,7 @@ class Embedded(nn.Module):
     def __init__(self, frames):
         super().__init__()
         self.frames = frames
-        self.vit, self.norm = Vit(192, 6, 3, 768, 112, 16), nn.LayerNorm(192)
+        self.vit, self.norm = Vit(192, 6, 3, 768, 112, 8), nn.LayerNorm(192)
         self.qformer, self.proj = QFormer(192, 4, 3, 384, 192, 16, 0), nn.Linear(192, 128)
 
     def forward(self, pixels):
@@ -156,21 +169,25 @@ def ids(batch):
     return torch.full((batch, 77), 7)
 
 
-# Work, how the network is made, its input, the batches.
+ALL = ("f32", "bf16", "int8")
+# Work, how the network is made, its input, the batches, what is multiplied.
 WORKS = [
-    ("vit-g-block-224", lambda: Block(1408, 16, 6144), tokens(257, 1408), (1, 4, 8)),
-    ("vit-g-block-364", lambda: Block(1408, 16, 6144), tokens(677, 1408), (1, 4)),
-    ("qformer", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 0), tokens(257, 1408), (1, 8)),
-    ("qformer-text", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 32), tokens(257, 1408), (1, 8)),
-    ("clip-b32", lambda: Vit(768, 12, 12, 3072, 224, 32, 512), pixels(224), (1, 32)),
-    ("clip-b16", lambda: Vit(768, 12, 12, 3072, 224, 16, 512), pixels(224), (1, 32)),
-    ("clip-l14", lambda: Vit(1024, 24, 16, 4096, 224, 14, 768), pixels(224), (1, 32)),
-    ("clip-b32-text", lambda: Text(512, 12, 8, 2048, 512, 77), ids, (1, 32)),
-    ("clip-l14-text", lambda: Text(768, 12, 12, 3072, 768, 77), ids, (1, 32)),
-    ("embedded", lambda: Embedded(1), pixels(112), (1, 32)),
-    ("embedded-clip", lambda: Embedded(2), pixels(112, 2), (1, 32)),
-    ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1,)),
+    ("vit-g-block-224", lambda: Block(1408, 16, 6144), tokens(257, 1408), (1, 4, 8), ALL),
+    ("vit-g-block-364", lambda: Block(1408, 16, 6144), tokens(677, 1408), (1, 4, 8), ALL),
+    ("qformer", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 0), tokens(257, 1408), (1, 8), ("bf16",)),
+    ("qformer-text", lambda: QFormer(768, 12, 12, 3072, 1408, 32, 32), tokens(257, 1408), (1, 8), ("bf16",)),
+    ("clip-b32", lambda: Vit(768, 12, 12, 3072, 224, 32, 512), pixels(224), (1, 32), ALL),
+    ("clip-b16", lambda: Vit(768, 12, 12, 3072, 224, 16, 512), pixels(224), (1, 32), ("bf16",)),
+    ("clip-l14", lambda: Vit(1024, 24, 16, 4096, 224, 14, 768), pixels(224), (1, 32), ("bf16",)),
+    ("clip-b32-text", lambda: Text(512, 12, 8, 2048, 512, 77), ids, (1, 32), ("bf16",)),
+    ("clip-l14-text", lambda: Text(768, 12, 12, 3072, 768, 77), ids, (1, 32), ("bf16",)),
+    ("embedded", lambda: Embedded(1), pixels(112), (1, 32), ("f32", "bf16")),
+    ("embedded-clip", lambda: Embedded(2), pixels(112, 2), (1, 32), ("f32", "bf16")),
+    ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1,), ("f32", "bf16")),
+    ("vit-g-364", lambda: Vit(1408, 39, 16, 6144, 364, 14), pixels(364), (1,), ("f32", "bf16")),
 ]
+# Too large for one ONNX file, and long to compile: what their block shows, they show.
+PLAIN = ("vit-g-224", "vit-g-364")
 
 
 class Ours:
@@ -196,13 +213,11 @@ def timed(work):
     return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3
 
 
-def ways(ours, work, make, given, batch, threads, compiled):
+def ways(ours, work, make, given, batch, threads, numbers):
     """Each way's name and a function that runs it once."""
-    for numbers in ("f32", "bf16", "int8"):
-        yield f"likebut {numbers}", lambda numbers=numbers: ours.run(work, batch, numbers)
+    for kind in numbers:
+        yield f"likebut {kind}", lambda kind=kind: ours.run(work, batch, kind)
     net, x = make().eval(), given(batch)
-    half = make().eval().to(torch.bfloat16)
-    y = x.to(torch.bfloat16) if x.is_floating_point() else x
 
     def torch_way(net, x):
         def run():
@@ -211,22 +226,60 @@ def ways(ours, work, make, given, batch, threads, compiled):
 
         return run
 
-    yield "PyTorch eager f32", torch_way(net, x)
-    yield "PyTorch eager bf16", torch_way(half, y)
-    if compiled:
-        yield "PyTorch compiled bf16", torch_way(torch.compile(half), y)
-    if openvino:
+    for kind, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
+        if kind in numbers:
+            own = make().eval().to(dtype)
+            y = x.to(dtype) if x.is_floating_point() else x
+            yield f"PyTorch eager {kind}", torch_way(own, y)
+            if work not in PLAIN:
+                torch.compiler.reset()
+                yield f"PyTorch compiled {kind}", torch_way(torch.compile(own), y)
+    yield from openvino_ways(work, net, x, given, threads, numbers)
+    if work not in PLAIN:
+        yield from onnx_ways(work, net, x, threads, numbers)
+
+
+def openvino_ways(work, net, x, given, threads, numbers):
+    if not openvino:
+        return
+    try:
+        with torch.no_grad():
+            model = openvino.convert_model(net, example_input=x)
+        models = {kind: (model, kind) for kind in numbers if kind != "int8"}
+        if "int8" in numbers and nncf:
+            inputs = nncf.Dataset([given(x.shape[0]).numpy() for _ in range(4)])
+            kind = nncf.ModelType.TRANSFORMER
+            models["int8"] = (nncf.quantize(model.clone(), inputs, model_type=kind, subset_size=4), "f32")
+    except Exception as error:  # whatever the converter meets: the row is left out, and said to be
+        print(f"OpenVINO cannot convert {work}: {error}", file=sys.stderr)
+        return
+    for kind, (model, precision) in models.items():
+        hints = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads}
+        request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
+        yield f"OpenVINO {kind}", lambda r=request: timed(lambda: r.infer([x.numpy()], share_inputs=True))
+
+
+def onnx_ways(work, net, x, threads, numbers):
+    kinds = [kind for kind in numbers if kind != "bf16"]
+    if not onnxruntime or not kinds:
+        return
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    with tempfile.TemporaryDirectory() as folder:
+        plain, small = f"{folder}/plain.onnx", f"{folder}/int8.onnx"
         try:
-            with torch.no_grad():
-                model = openvino.convert_model(net, example_input=x)
-        except Exception as error:  # whatever the converter meets: the row is left out, and said to be
-            print(f"OpenVINO cannot convert {work}: {error}", file=sys.stderr)
+            torch.onnx.export(net, (x,), plain, input_names=["x"], dynamo=False, opset_version=17)
+            if "int8" in kinds:
+                # Weights that a matrix product reads; quantised when they are, inputs as they come.
+                quantize_dynamic(plain, small, weight_type=QuantType.QInt8, op_types_to_quantize=["MatMul", "Gemm"])
+        except Exception as error:
+            print(f"ONNX cannot hold {work}: {error}", file=sys.stderr)
             return
-        for numbers in ("f32", "bf16"):
-            hints = {"INFERENCE_PRECISION_HINT": numbers, "INFERENCE_NUM_THREADS": threads}
-            request = openvino.Core().compile_model(model, "CPU", hints).create_infer_request()
-            data = x.numpy()
-            yield f"OpenVINO {numbers}", lambda r=request: timed(lambda: r.infer([data], share_inputs=True))
+        for kind in kinds:
+            path = small if kind == "int8" else plain
+            session = onnxruntime.InferenceSession(path, options, ["CPUExecutionProvider"])
+            data = {"x": x.numpy()}
+            yield f"ONNX Runtime {kind}", lambda s=session, d=data: timed(lambda: s.run(None, d))
 
 
 def main():
@@ -235,15 +288,15 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--most", type=int, default=32, help="the largest batch")
-    parser.add_argument("--compile", action="store_true")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
+    warnings.simplefilter("ignore")
     ours = Ours(a.program, a.threads)
     only = [name for name in a.only.split(",") if name]
     model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "")
     flags = next((l.split() for l in open("/proc/cpuinfo") if l.startswith("flags")), [])
     known = [f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in flags]
-    print("# Frozen networks beside PyTorch and OpenVINO\n")
+    print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
     print("Medians of seven rounds in which each way runs once; *times* is the processor time of the way named")
     print("divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
@@ -252,14 +305,15 @@ def main():
     print(f"| threads | {a.threads} |")
     print(f"| system | {platform.system()} {platform.machine()} |")
     print(f"| PyTorch | {torch.__version__.split('+')[0]} |")
-    print(f"| OpenVINO | {openvino.__version__.split('-')[0] if openvino else 'not installed'} |\n")
+    print(f"| OpenVINO | {openvino.__version__.split('-')[0] if openvino else 'not installed'} |")
+    print(f"| ONNX Runtime | {onnxruntime.__version__ if onnxruntime else 'not installed'} |\n")
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
-    for work, make, given, batches in WORKS:
+    for work, make, given, batches, numbers in WORKS:
         if only and work not in only:
             continue
         for batch in (b for b in batches if b <= a.most):
-            runs = list(ways(ours, work, make, given, batch, a.threads, a.compile))
+            runs = list(ways(ours, work, make, given, batch, a.threads, numbers))
             rounds = [[run() for _, run in runs] for _ in range(ROUNDS + 1)][1:]
             median = lambda i, j: statistics.median(r[i][j] for r in rounds)
             rows = {name: (median(i, 0), median(i, 1)) for i, (name, _) in enumerate(runs)}

@@ -104,7 +104,7 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn()>> 
             Box::new(move || drop(if with_text { net.compose(&sight, &said) } else { net.look(&sight) }))
         }
         "embedded" | "embedded-clip" => {
-            let c = Config::Blip2(blip2::Config::toy());
+            let c = Config::Blip2(blip2::Config::toy_fine());
             let mut net = Backbone::new(&c, &device);
             net.pack(numbers);
             // A clip is two frames.

@@ -29,7 +29,7 @@ pub(super) unsafe trait Lane {
 pub(super) const ROW_WORDS: usize = super::BLOCK + 16;
 
 /// Words from word to word along k, where a block lies in columns: as many as it has rows, and a tile more.
-pub(super) const COLUMN_WORDS: usize = super::ROWS + 24;
+pub(super) const COLUMN_WORDS: usize = super::MOST_ROWS + 24;
 
 /// How `a` was packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,12 +86,19 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
 /// A register tile of one machine: its size, and the kernel compiled for it.
 ///
 /// # Safety
-/// `run` has the contract of [`tile`] with `R = ROWS`, `V · LANES = COLS` and `b_step = COLS`.
+/// `run` has the contract of [`tile`] with `R = ROWS`, `V · LANES = COLS` and `b_step = COLS`, and is called
+/// between `enter` and `leave`; all three only where the machine has the instructions.
 pub(super) unsafe trait Tile {
     /// Rows.
     const ROWS: usize;
     /// Columns.
     const COLS: usize;
+    /// Rows of the left factor that are packed and used together, if there are many.
+    const BLOCK: usize = super::ROWS;
+    /// Before a thread's first tile of a piece.
+    unsafe fn enter() {}
+    /// After its last.
+    unsafe fn leave() {}
     /// Computes a tile of which only the first rows and columns, `size`, are needed.
     unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32);
 }

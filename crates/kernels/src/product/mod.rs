@@ -9,6 +9,10 @@
 //! Whatever the threads, each number of the output is added up in the same order: along k, in runs of
 //! one block. So a result depends on the machine's instructions, never on timing.
 
+#[cfg(target_arch = "x86_64")]
+mod amx;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux", not(miri)))]
+pub(crate) mod amx_twin;
 mod epilogue;
 mod micro;
 mod pack;
@@ -30,6 +34,8 @@ const BLOCK: usize = 1536;
 /// Rows of the left factor that are packed and used together, if there are many: such a block stays in the
 /// second-level cache.
 const ROWS: usize = 72;
+/// The most that any tile's blocks have.
+const MOST_ROWS: usize = 96;
 
 /// Multiplications that are worth waking another thread for.
 const WORTH_SHARING: usize = 1 << 21;
@@ -79,13 +85,17 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2 | Path::Avx512, Kind::Int8) => job.run::<micro::Avx2Int8>(),
             #[cfg(target_arch = "x86_64")]
-            (Path::Avx512 | Path::Avx512Bf16, Kind::F32) => job.run::<micro::Avx512F32>(),
+            (Path::Avx512 | Path::Avx512Bf16 | Path::Amx, Kind::F32) => job.run::<micro::Avx512F32>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512, Kind::Bf16) => job.run::<micro::Avx512Bf16Shifted>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512Bf16, Kind::Bf16) => job.run::<micro::Avx512Bf16>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512Bf16, Kind::Int8) => job.run::<micro::Avx512Int8>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Amx, Kind::Bf16) => job.run::<amx::AmxBf16>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Amx, Kind::Int8) => job.run::<amx::AmxInt8>(),
         }
     }
 
@@ -98,7 +108,7 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             Path::Avx512 if self == Kind::Int8 => 16,
             #[cfg(target_arch = "x86_64")]
-            Path::Avx512 | Path::Avx512Bf16 => 32,
+            Path::Avx512 | Path::Avx512Bf16 | Path::Amx => 32,
         }
     }
 }
@@ -437,8 +447,8 @@ impl Job<'_> {
             let pieces = whole.div_ceil(most).max(1);
             whole.div_ceil(pieces).next_multiple_of(unit)
         };
-        let whole = matches!(self.b, Right::Loose(_)) && m > 2 * ROWS && n.saturating_mul(k) <= PACKED_WHOLE;
-        let rows = cut(m, ROWS, T::ROWS);
+        let whole = matches!(self.b, Right::Loose(_)) && m > 2 * T::BLOCK && n.saturating_mul(k) <= PACKED_WHOLE;
+        let rows = cut(m, T::BLOCK, T::ROWS);
         let cols = if whole || !shared {
             n
         } else {
@@ -478,12 +488,12 @@ impl Job<'_> {
         let per = self.kind.per_word();
         let k = self.size.1;
         let panels = self.size.2.div_ceil(T::COLS);
-        const { assert!(T::ROWS <= 24 && ROWS.is_multiple_of(T::ROWS)) };
-        let left = scratch.0.room(((ROWS + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS));
+        const { assert!(T::BLOCK <= MOST_ROWS && T::BLOCK.is_multiple_of(T::ROWS) && T::ROWS * T::COLS <= MOST_TILE) };
+        let left = scratch.0.room(((T::BLOCK + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS));
         let room = if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) };
         let right = scratch.1.room(room);
         let mut tile = [Line([0; 16]); MOST_TILE / 16];
-        let mut row_scales = [0.0; ROWS];
+        let mut row_scales = [0.0; MOST_ROWS];
         let bytes = match self.b {
             Right::Packed(packed) if self.kind == Kind::Int8 => {
                 pack::scales_of_rows(self.path, &self.a, rows, &mut row_scales);
@@ -491,6 +501,8 @@ impl Job<'_> {
             }
             _ => None,
         };
+        // SAFETY: the path's instructions are there (`run`).
+        unsafe { T::enter() };
         for from in (0..k.max(1)).step_by(BLOCK * per) {
             let run = (from, k.min(from + BLOCK * per));
             let words = (run.1 - run.0).div_ceil(per);
@@ -535,6 +547,8 @@ impl Job<'_> {
                 }
             }
         }
+        // SAFETY: as above.
+        unsafe { T::leave() };
     }
 }
 
@@ -555,8 +569,8 @@ impl Job<'_> {
     }
 }
 
-/// Numbers in the largest tile.
-const MOST_TILE: usize = 12 * 32;
+/// Numbers in the largest tile, and a part of another: a larger tile may be made of smaller ones.
+const MOST_TILE: usize = 36 * 32;
 
 fn floats(tile: &[Line]) -> &[f32] {
     // SAFETY: the same bytes, read as f32, which every pattern of bits is.
