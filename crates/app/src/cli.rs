@@ -221,8 +221,8 @@ pub struct Scenes {
     /// The folder to write
     #[arg(value_name = "FOLDER")]
     pub out: PathBuf,
-    /// Families to be marked on; a set is asked whole
-    #[arg(long, value_name = "N", conflicts_with = "set", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100_000))]
+    /// Families to be marked on
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(0..=100_000))]
     pub test: u32,
     /// Families to choose settings on
     #[arg(long, value_name = "N", default_value_t = 0, value_parser = clap::value_parser!(u32).range(0..=100_000))]
@@ -374,7 +374,7 @@ pub struct Course {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub train: Option<u32>,
     /// Families to be marked on; a set is asked whole
-    #[arg(long, value_name = "N", conflicts_with = "set", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub test: Option<u32>,
     /// Table 3 alone: what the head costs at the real model's size; nothing is trained (3 GB, minutes)
     #[arg(long)]

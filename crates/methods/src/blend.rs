@@ -20,7 +20,7 @@ pub fn mix(a: &Embedding, b: &Embedding, w: f32) -> Embedding {
 /// Strength 0.5 is the method's own answer; towards 0 it is blended with the reference alone,
 /// towards 1 with the words alone. An unwanted text is a second term with a negative weight.
 pub fn compose(method: &dyn Method, asked: &[Asked<'_>]) -> Result<Vec<Probe>, MethodError> {
-    let mut probes = method.compose(asked)?;
+    let mut probes = nets::together(|| method.compose(asked))?;
     for (probe, asked) in probes.iter_mut().zip(asked) {
         if let Some(strength) = asked.strength
             && let [term] = probe.terms.as_mut_slice()

@@ -430,11 +430,13 @@ impl Model {
         if seen.is_empty() {
             return Vec::new();
         }
-        if let (Some(gallery), Ok(sight)) = (&self.gallery, self.sight(seen)) {
-            return rows(layers::normalise(blip2::pool(gallery.image_tokens(&sight))));
-        }
-        let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
-        rows(self.backbone.pictures(pixels, &frames))
+        nets::together(|| {
+            if let (Some(gallery), Ok(sight)) = (&self.gallery, self.sight(seen)) {
+                return rows(layers::normalise(blip2::pool(gallery.image_tokens(&sight))));
+            }
+            let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
+            rows(self.backbone.pictures(pixels, &frames))
+        })
     }
 
     /// The other side: one unit vector per text.
@@ -442,7 +444,7 @@ impl Model {
         if texts.is_empty() {
             return Vec::new();
         }
-        rows(self.backbone.text(&self.words.batch(texts, &self.device)))
+        nets::together(|| rows(self.backbone.text(&self.words.batch(texts, &self.device))))
     }
 
     /// Reference and text, their features added as the network makes them, then scaled to length
@@ -451,9 +453,12 @@ impl Model {
         if seen.is_empty() || seen.len() != texts.len() {
             return Vec::new();
         }
-        let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
-        let words = self.words.batch(texts, &self.device);
-        rows(layers::normalise(self.backbone.picture_features(pixels, &frames) + self.backbone.text_features(&words)))
+        nets::together(|| {
+            let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
+            let words = self.words.batch(texts, &self.device);
+            let sum = self.backbone.picture_features(pixels, &frames) + self.backbone.text_features(&words);
+            rows(layers::normalise(sum))
+        })
     }
 }
 

@@ -12,6 +12,8 @@ random inputs, ONNX Runtime what it quantises dynamically.
 """
 
 import argparse
+import contextlib
+import math
 import platform
 import statistics
 import subprocess
@@ -23,6 +25,7 @@ import warnings
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 try:
     import openvino
@@ -39,6 +42,8 @@ except ImportError:
     onnxruntime = None
 
 ROUNDS = 7
+# Rows, k and columns of the bench program's work `product`.
+PRODUCT = (2056, 1408, 1408)
 
 
 class Block(nn.Module):
@@ -213,11 +218,28 @@ def timed(work):
     return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3
 
 
+def operations(net, x):
+    """Multiplications and additions of one forward pass, those of matrix products alone."""
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        net(x)
+    return counter.get_total_flops()
+
+
+def settled(run):
+    """A run after a tenth of a second of runs that do not count: others' threads spin for a while after
+    their work, and threads that slept are not at once where there is room for them."""
+    until = time.perf_counter() + 0.1
+    while time.perf_counter() < until:
+        run()
+    return run()
+
+
 def ways(ours, work, make, given, batch, threads, numbers):
     """Each way's name and a function that runs it once."""
     for kind in numbers:
         yield f"likebut {kind}", lambda kind=kind: ours.run(work, batch, kind)
-    net, x = make().eval(), given(batch)
+    frozen = lambda: make().eval().requires_grad_(False)
+    net, x = frozen(), given(batch)
 
     def torch_way(net, x):
         def run():
@@ -228,12 +250,18 @@ def ways(ours, work, make, given, batch, threads, numbers):
 
     for kind, dtype in (("f32", torch.float32), ("bf16", torch.bfloat16)):
         if kind in numbers:
-            own = make().eval().to(dtype)
+            own = frozen().to(dtype)
             y = x.to(dtype) if x.is_floating_point() else x
             yield f"PyTorch eager {kind}", torch_way(own, y)
             if work not in PLAIN:
                 torch.compiler.reset()
-                yield f"PyTorch compiled {kind}", torch_way(torch.compile(own), y)
+                compiled = torch_way(torch.compile(own), y)
+                try:
+                    compiled()
+                except Exception as error:
+                    print(f"PyTorch cannot compile {work}: {error}", file=sys.stderr)
+                else:
+                    yield f"PyTorch compiled {kind}", compiled
     yield from openvino_ways(work, net, x, given, threads, numbers)
     if work not in PLAIN:
         yield from onnx_ways(work, net, x, threads, numbers)
@@ -249,7 +277,8 @@ def openvino_ways(work, net, x, given, threads, numbers):
         if "int8" in numbers and nncf:
             inputs = nncf.Dataset([given(x.shape[0]).numpy() for _ in range(4)])
             kind = nncf.ModelType.TRANSFORMER
-            models["int8"] = (nncf.quantize(model.clone(), inputs, model_type=kind, subset_size=4), "f32")
+            with contextlib.redirect_stdout(sys.stderr):
+                models["int8"] = (nncf.quantize(model.clone(), inputs, model_type=kind, subset_size=4), "f32")
     except Exception as error:  # whatever the converter meets: the row is left out, and said to be
         print(f"OpenVINO cannot convert {work}: {error}", file=sys.stderr)
         return
@@ -298,7 +327,7 @@ def main():
     known = [f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in flags]
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
-    print("Medians of seven rounds in which each way runs once; *times* is the processor time of the way named")
+    print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the processor time of the way named")
     print("divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
     print("| machine | |\n|---|---|")
     print(f"| processor | {model}: {' '.join(known)} |")
@@ -309,18 +338,32 @@ def main():
     print(f"| ONNX Runtime | {onnxruntime.__version__ if onnxruntime else 'not installed'} |\n")
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
+    each = {kind: [settled(lambda: ours.run("product", 1, kind))[0] for _ in range(ROUNDS + 1)][1:] for kind in ALL}
+    alone = {kind: 2 * math.prod(PRODUCT) / statistics.median(ms) / 1e6 for kind, ms in each.items()}
+    speeds = []
     for work, make, given, batches, numbers in WORKS:
         if only and work not in only:
             continue
         for batch in (b for b in batches if b <= a.most):
             runs = list(ways(ours, work, make, given, batch, a.threads, numbers))
-            rounds = [[run() for _, run in runs] for _ in range(ROUNDS + 1)][1:]
+            rounds = [[settled(run) for _, run in runs] for _ in range(ROUNDS + 1)][1:]
             median = lambda i, j: statistics.median(r[i][j] for r in rounds)
             rows = {name: (median(i, 0), median(i, 1)) for i, (name, _) in enumerate(runs)}
             for name, (clock, used) in rows.items():
                 mine = rows["likebut " + name.split()[-1]]
                 print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {clock / mine[0]:.2f} | {used / mine[1]:.2f} |", flush=True)
             ours.ask("forget")
+            count = operations(make().eval().requires_grad_(False), given(1)) * batch
+            for kind in numbers:
+                speeds.append((work, batch, kind, count / rows[f"likebut {kind}"][0] / 1e6))
+    print("\n## How far from the limit\n")
+    print("The same runs of likebut as billions of multiplications and additions a second (those of matrix products), and")
+    print(f"as a share of what it reaches in one product alone, {PRODUCT[0]} × {PRODUCT[1]} by {PRODUCT[1]} × {PRODUCT[2]}.\n")
+    print("| work | batch | numbers | a second | of one product |\n|---|--:|---|--:|--:|")
+    for kind, speed in alone.items():
+        print(f"| one product | | {kind} | {speed:.0f} | 1.00 |")
+    for work, batch, kind, speed in speeds:
+        print(f"| {work} | {batch} | {kind} | {speed:.0f} | {speed / alone[kind]:.2f} |")
 
 
 main()

@@ -2,7 +2,8 @@
 //! `cargo bench -p likebut-nets --bench infer` prints a table of its own, and `infer.py` beside this
 //! asks the same program in turns with PyTorch and OpenVINO.
 //!
-//! Weights, pixels and words are random: the arithmetic is the same. With `serve`, each line of the
+//! Weights, pixels and words are random: the arithmetic is the same. The work `product` is one large
+//! product and nothing else ([`PRODUCT`]): the limit that a network is held against. With `serve`, each line of the
 //! standard input, `<work> <batch> <numbers>`, is answered by the milliseconds of one run, by the clock
 //! and of all processors together.
 
@@ -20,6 +21,9 @@ static MEMORY: nets::Keeping = nets::Keeping::new();
 const TABLE: &[(&str, &[usize])] =
     &[("vit-g-block-224", &[1, 4]), ("clip-b32", &[1, 32]), ("clip-b32-text", &[1, 32]), ("embedded", &[1, 64])];
 
+/// Rows, k and columns of a product of ViT-g, eight pictures at a time.
+const PRODUCT: [usize; 3] = [2056, 1408, 1408];
+
 fn main() {
     let args: Vec<String> = std::env::args().collect();
     let threads = args.iter().find_map(|a| a.parse().ok()).unwrap_or(2);
@@ -33,7 +37,7 @@ fn main() {
         for batch in *batches {
             for (name, numbers) in Numbers::NAMES {
                 let run = work_of(work, *batch, numbers).expect("a work of the table");
-                let (ms, cpu) = median((0..9).map(|_| timed(&run)).skip(2).collect());
+                let (ms, cpu) = median((0..9).map(|_| timed(run.as_ref())).skip(2).collect());
                 println!("| {work} | {batch} | {threads} | {name} | {ms:.2} | {cpu:.2} |");
             }
         }
@@ -42,7 +46,7 @@ fn main() {
 
 /// Answers lines until there are none.
 fn serve() {
-    let mut known: HashMap<String, Box<dyn Fn()>> = HashMap::new();
+    let mut known: HashMap<String, Box<dyn Fn() + Sync + Send>> = HashMap::new();
     for line in std::io::stdin().lock().lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split_whitespace().collect();
         if let ["forget"] = words[..] {
@@ -63,13 +67,13 @@ fn serve() {
                 }
             };
         }
-        let (ms, cpu) = timed(&known[&line]);
+        let (ms, cpu) = timed(known[&line].as_ref());
         println!("{ms} {cpu}");
     }
 }
 
 /// A network at some work, as one call.
-fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn()>> {
+fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn() + Sync + Send>> {
     let device = nets::cpu();
     let normal = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let pixels = |side: usize| Tensor::<4>::random([batch, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
@@ -77,6 +81,26 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn()>> 
         ids: Tensor::<2, Int>::ones([batch, length], &device).mul_scalar(7),
         lens: vec![length; batch],
     };
+    if work == "product" {
+        let [m, k, n] = PRODUCT;
+        let x: Vec<f32> = (0..(m * k).max(k * n)).map(|i| (i * 31 % 201) as f32 * 0.01 - 1.0).collect();
+        let w = kernels::Mat::dense(&x[..k * n], k, n);
+        let packed = match numbers {
+            Numbers::F32 => None,
+            Numbers::Bf16 => Some(kernels::Packed::new(w, kernels::Precision::Bf16)),
+            Numbers::Int8 => Some(kernels::Packed::int8(w)),
+        };
+        return Some(Box::new(move || {
+            let (a, w) = (kernels::Mat::dense(&x[..m * k], m, k), kernels::Mat::dense(&x[..k * n], k, n));
+            let mut out = vec![0.0; m * n];
+            let e = kernels::Epilogue::default();
+            match &packed {
+                Some(packed) => kernels::product_packed(&mut out, (0, n), a, packed, &e),
+                None => kernels::product(&mut out, (0, n), a, w, kernels::Precision::F32, &e),
+            }
+            std::hint::black_box(&out);
+        }));
+    }
     let giant = |side: usize| blip2::Config { image: side, ..blip2::Config::coco_364() };
     Some(match work {
         "vit-g-block-224" | "vit-g-block-364" => {
@@ -131,9 +155,9 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn()>> 
     })
 }
 
-fn timed(work: &dyn Fn()) -> (f64, f64) {
+fn timed(work: &(dyn Fn() + Sync + Send)) -> (f64, f64) {
     let (start, cpu) = (Instant::now(), cpu_ms());
-    work();
+    nets::together(work);
     (start.elapsed().as_secs_f64() * 1e3, cpu_ms() - cpu)
 }
 

@@ -26,6 +26,15 @@ pub fn instructions() -> &'static str {
     kernels::Path::chosen().name()
 }
 
+/// Does some work on one of the threads that share what is computed.
+///
+/// A parallel loop that begins on any other thread puts that to sleep and wakes the rest, and a small
+/// network is many short loops: the one inside the program took nearly twice as long that way. So
+/// whoever runs a network, or trains one, does it in here.
+pub fn together<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    rayon::scope(|_| work())
+}
+
 /// A device by name: `cpu`, or `gpu` for the best one that Vulkan, Metal or WebGPU can reach.
 pub fn device(name: &str) -> Result<Device, DeviceError> {
     match name {

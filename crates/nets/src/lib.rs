@@ -16,5 +16,5 @@ pub mod weights;
 pub mod words;
 
 pub use backbone::{Backbone, Config, Family, FamilyError, Frames};
-pub use device::{Device, DeviceError, cpu, device, instructions};
+pub use device::{Device, DeviceError, cpu, device, instructions, together};
 pub use kernels::{Keeping, Path as CpuPath};

@@ -43,9 +43,9 @@ impl Step {
 }
 
 /// A stage of training: what is trained, on what, towards what.
-pub trait Task {
+pub trait Task: Sync {
     /// What is trained.
-    type Net: Module;
+    type Net: Module + Sync;
     /// Its name in files and on screen.
     fn name(&self) -> &'static str;
     /// Whether the parameter of this name is trained by gradient.
@@ -204,7 +204,8 @@ pub fn train<T: Task>(
             place.write(step, fingerprint, &net, &adam)?;
             return Ok((net, Ended::Stopped(step)));
         }
-        let Step { loss, marks, grads, carry } = with_precision(plan.precision, || task.step(&net, step));
+        let Step { loss, marks, grads, carry } =
+            nets::together(|| with_precision(plan.precision, || task.step(&net, step)));
         let gradient = grads.length();
         if !loss.is_finite() || !gradient.is_finite() {
             place.write(step, fingerprint, &net, &adam)?;
@@ -221,13 +222,13 @@ pub fn train<T: Task>(
             return Err(TrainError::NotFinite { stage: task.name(), step, loss, gradient, path });
         }
         let rate = plan.rate * schedule::share(step, plan.warmup, plan.steps);
-        net = task.after(adam.step(net, grads, rate as f32), step, carry);
+        net = nets::together(|| task.after(adam.step(net, grads, rate as f32), step, carry));
         step += 1;
 
         let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", gradient)];
         values.extend(marks);
         if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == plan.steps) {
-            values.extend(task.validate(&net));
+            values.extend(nets::together(|| task.validate(&net)));
         }
         let secs = began.elapsed().as_secs_f64() / (step - first) as f64;
         journal.add(step, secs, &values)?;

@@ -62,6 +62,9 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
         if !set.splits.contains(&domain::Split::Train) {
             return Err(Failure::usage(format!("{} has no questions to learn from", set.name)));
         }
+        if typed.test.is_some() {
+            return Err(Failure::usage("--test counts families of scenes; a set is asked whole"));
+        }
         course.train = usize::MAX;
     }
     course.train = typed.train.map_or(course.train, |n| n as usize);
