@@ -314,7 +314,8 @@ impl Attention {
     /// Each call among its own places.
     fn among<const N: usize>(&self, calls: [Call; N]) -> [Call; N] {
         let xs: Vec<_> = calls.iter().map(|c| c.x.clone()).collect();
-        let [q, k, v] = [&self.query, &self.key, &self.value].map(|part| side_by_side(xs.clone(), |x| part.forward(x)));
+        let (sizes, all) = (sizes(&xs), joined(xs.clone()));
+        let [q, k, v] = [&self.query, &self.key, &self.value].map(|part| apart(part.forward(all.clone()), &sizes));
         let seen = q.into_iter().zip(k).zip(v).zip(&calls);
         let seen = seen.map(|(((q, k), v), call)| layers::attention(q, k, v, self.heads, call.valid.clone())).collect();
         let mut out = self.onto(seen, xs).into_iter();
