@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use domain::{Digest, GalleryEntry, Triplet};
+use domain::{Digest, GalleryEntry, MediaRef, Triplet};
 
 use crate::bootstrap::Bootstrap;
 use crate::{Error, Protocol, QueryRank, Ranking, Report, Result, RightRule, TieRule, ranking};
@@ -58,6 +58,18 @@ impl Benchmark {
     /// Where an item lies.
     pub fn path_of(&self, entry: &GalleryEntry) -> PathBuf {
         self.root.join(Path::new(&entry.path))
+    }
+
+    /// The media that an item is: a file, or, where there is none of that name, a span of one
+    /// (`clip.mp4@00:41-00:45`).
+    pub fn media_of(&self, entry: &GalleryEntry) -> MediaRef {
+        let whole = self.path_of(entry);
+        match MediaRef::parse(&entry.path) {
+            Ok(part) if part.span.is_some() && !whole.is_file() => {
+                MediaRef { path: self.root.join(&part.path), span: part.span }
+            }
+            _ => MediaRef::file(whole),
+        }
     }
 
     /// A digest of what is asked and what is right: names and texts, not the files' bytes.

@@ -74,12 +74,8 @@ impl Filed {
         let old = std::fs::read(notes).ok().and_then(|b| serde_json::from_slice(&b).ok());
         let mut known: BTreeMap<String, Found> =
             old.filter(|(a, _): &(String, _)| *a == about).map(|(_, k)| k).unwrap_or_default();
-        let place = |b: &Benchmark, g: &GalleryEntry| {
-            let whole = b.path_of(g);
-            if whole.is_file() { MediaRef::file(whole) } else { span_of(b, g) }
-        };
         let mut wanted: Vec<MediaRef> =
-            exams.iter().flat_map(|b| b.gallery.iter().chain(&b.references).map(move |g| place(b, g))).collect();
+            exams.iter().flat_map(|b| b.gallery.iter().chain(&b.references).map(move |g| b.media_of(g))).collect();
         wanted.sort_by_key(ToString::to_string);
         wanted.dedup_by_key(|m| m.to_string());
         let done = AtomicUsize::new(0);
@@ -102,7 +98,7 @@ impl Filed {
 
         let mut this = Self { manifest: manifest.clone(), items: Vec::new(), exams: Vec::new(), left_out: Vec::new() };
         for mut benchmark in exams {
-            let why = |g: &GalleryEntry| known.get(&place(&benchmark, g).to_string())?.frames.clone().err();
+            let why = |g: &GalleryEntry| known.get(&benchmark.media_of(g).to_string())?.frames.clone().err();
             let broken: Vec<(String, String)> = benchmark
                 .gallery
                 .iter()
@@ -116,7 +112,7 @@ impl Filed {
             let mut take = |entries: &[GalleryEntry]| {
                 let from = this.items.len();
                 for g in entries {
-                    let media = place(&benchmark, g);
+                    let media = benchmark.media_of(g);
                     if let Some(seen) = known.get(&media.to_string()) {
                         this.items.push(Item { name: g.name.clone(), media, seen: seen.clone() });
                     }
@@ -155,15 +151,6 @@ impl Filed {
     /// Where each item lies, by name.
     pub fn files(&self) -> HashMap<String, MediaRef> {
         self.items.iter().map(|i| (i.name.clone(), i.media.clone())).collect()
-    }
-}
-
-/// A part of a file (`clip.mp4@00:41-00:45`), or a file that is not there.
-fn span_of(benchmark: &Benchmark, g: &GalleryEntry) -> MediaRef {
-    let whole = benchmark.path_of(g);
-    match MediaRef::parse(&g.path) {
-        Ok(media) => MediaRef { path: benchmark.root.join(&media.path), ..media },
-        Err(_) => MediaRef::file(whole),
     }
 }
 

@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use domain::{GalleryEntry, MediaRef};
+use domain::GalleryEntry;
 
 use crate::{Benchmark, LeftOut};
 
@@ -50,11 +50,7 @@ pub fn look(benchmark: &Benchmark) -> Presence {
 /// The file of an item, if there is one. A span of a file (`clip.mp4@00:41-00:45`) is there if the
 /// file is.
 fn file_of(benchmark: &Benchmark, item: &GalleryEntry) -> Option<PathBuf> {
-    let whole = benchmark.root.join(&item.path);
-    if whole.is_file() {
-        return Some(whole);
-    }
-    let file = benchmark.root.join(MediaRef::parse(&item.path).ok()?.path);
+    let file = benchmark.media_of(item).path;
     file.is_file().then_some(file)
 }
 

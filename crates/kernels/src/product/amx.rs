@@ -156,23 +156,30 @@ unsafe fn tile(sums: Sums, a: *const u32, b: *const u32, words: usize, (rows, co
     }
 }
 
+/// What both kinds of tile have in common.
+macro_rules! two_by_two {
+    () => {
+        const ROWS: usize = TWO;
+        const COLS: usize = TWO;
+        const BLOCK: usize = BLOCK;
+
+        unsafe fn enter() {
+            // SAFETY: the contract.
+            unsafe { configure() };
+        }
+
+        unsafe fn leave() {
+            // SAFETY: the contract.
+            unsafe { release() };
+        }
+    };
+}
+
 /// bf16 in f32.
 pub(super) struct AmxBf16;
 // SAFETY: passes its contract on.
 unsafe impl Tile for AmxBf16 {
-    const ROWS: usize = TWO;
-    const COLS: usize = TWO;
-    const BLOCK: usize = BLOCK;
-
-    unsafe fn enter() {
-        // SAFETY: the contract.
-        unsafe { configure() };
-    }
-
-    unsafe fn leave() {
-        // SAFETY: the contract.
-        unsafe { release() };
-    }
+    two_by_two!();
 
     unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32) {
         match order {
@@ -197,19 +204,7 @@ unsafe impl Tile for AmxBf16 {
 pub(super) struct AmxInt8;
 // SAFETY: passes its contract on; the sums are turned into floats where they lie.
 unsafe impl Tile for AmxInt8 {
-    const ROWS: usize = TWO;
-    const COLS: usize = TWO;
-    const BLOCK: usize = BLOCK;
-
-    unsafe fn enter() {
-        // SAFETY: the contract.
-        unsafe { configure() };
-    }
-
-    unsafe fn leave() {
-        // SAFETY: the contract.
-        unsafe { release() };
-    }
+    two_by_two!();
 
     #[target_feature(enable = "avx512f")]
     unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32) {
