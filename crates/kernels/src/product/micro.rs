@@ -110,6 +110,7 @@ macro_rules! tile_of {
         // SAFETY: passes its contract on; the features are those of the lane.
         unsafe impl Tile for $name {
             const ROWS: usize = $rows;
+            const BLOCK: usize = super::ROWS / $rows * $rows;
             const COLS: usize = $vecs * <$lane as Lane>::LANES;
             $(#[target_feature(enable = $features)])?
             unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, (rows, cols): (usize, usize), out: *mut f32) {
@@ -139,7 +140,7 @@ tile_of!(PortableInt8: PlainInt8, 4 / 2 / 1 by 2);
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2Int8: YmmInt8, 4 / 2 / 1 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-tile_of!(Avx512Int8: ZmmInt8, 12 / 8 / 4 by 2, "avx512f,avx512vnni");
+tile_of!(Avx512Int8: ZmmInt8, 14 / 8 / 4 by 2, "avx512f,avx512vnni");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]

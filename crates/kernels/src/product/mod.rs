@@ -436,6 +436,18 @@ impl Flatten for [Line] {
 thread_local! {
     /// Blocks of the two factors; kept from one product to the next.
     static SCRATCH: RefCell<(Words, Words)> = RefCell::default();
+    /// The left factor of a whole product ([`Left`]); kept likewise.
+    static WHOLE: RefCell<Left> = RefCell::default();
+}
+
+/// A left factor that many pieces read: packed once, before them. Few rows are cut across, so that every
+/// thread has some, and each piece would pack them again.
+#[derive(Default)]
+struct Left {
+    /// Block after block of rows, in each run after run along k, in each its rows, `ROW_WORDS` apart.
+    words: Words,
+    /// Of bytes: what each row was divided by.
+    scales: Vec<f32>,
 }
 
 impl Job<'_> {
@@ -455,6 +467,7 @@ impl Job<'_> {
             // Few rows, or a long k: enough pieces for every thread to have some.
             cut(n, n.div_ceil(16usize.div_ceil(m.div_ceil(rows))).max(3 * T::COLS), T::COLS)
         };
+        let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
         let made;
         let packed = match self.b {
             Right::Packed(packed) => Some(&packed.words),
@@ -464,17 +477,43 @@ impl Job<'_> {
             }
             Right::Loose(_) => None,
         };
+        // Taken, not borrowed: this thread may be given another product while it waits for this one.
+        let mut left = WHOLE.take();
+        let left_packed = shared && across > 1 && self.a.col_step == 1;
+        if left_packed {
+            self.pack_left(rows, &mut left);
+        }
+        let ready = left_packed.then_some((&left, rows));
         let piece = |row: usize, col: usize| {
             SCRATCH.with_borrow_mut(|scratch| {
-                self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), packed, scratch);
+                self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), (ready, packed), scratch);
             });
         };
-        let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
         if shared {
             (0..down * across).into_par_iter().for_each(|i| piece(i / across * rows, i % across * cols));
         } else {
             (0..down * across).for_each(|i| piece(i / across * rows, i % across * cols));
         }
+        WHOLE.set(left);
+    }
+
+    /// The whole left factor, whose rows run along k, in blocks of so many rows.
+    fn pack_left(&self, rows: usize, left: &mut Left) {
+        let (m, k, _) = self.size;
+        let run = BLOCK * self.kind.per_word();
+        let block = rows * ROW_WORDS * k.div_ceil(run).max(1);
+        left.scales.resize(left.scales.len().max(m), 0.0);
+        let words = left.words.room(m.div_ceil(rows) * block);
+        let pack = |(i, (words, scales)): (usize, (&mut [u32], &mut [f32]))| {
+            let rows_here = (i * rows, m.min((i + 1) * rows));
+            if self.kind == Kind::Int8 {
+                pack::scales_of_rows(self.path, &self.a, rows_here, scales);
+            }
+            for (from, to) in (0..k).step_by(run).zip(words.chunks_mut(rows * ROW_WORDS)) {
+                pack::left(self.path, &self.a, rows_here, (from, k.min(from + run)), self.kind, scales, to);
+            }
+        };
+        words.par_chunks_mut(block).zip(left.scales[..m].par_chunks_mut(rows)).enumerate().for_each(pack);
     }
 
     /// The rows and columns of one piece, start to end.
@@ -482,21 +521,27 @@ impl Job<'_> {
         &self,
         rows: (usize, usize),
         cols: (usize, usize),
-        packed: Option<&Words>,
+        (ready, packed): (Option<(&Left, usize)>, Option<&Words>),
         scratch: &mut (Words, Words),
     ) {
         let per = self.kind.per_word();
         let k = self.size.1;
         let panels = self.size.2.div_ceil(T::COLS);
         const { assert!(T::BLOCK <= MOST_ROWS && T::BLOCK.is_multiple_of(T::ROWS) && T::ROWS * T::COLS <= MOST_TILE) };
-        let left = scratch.0.room(((T::BLOCK + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS));
+        let room = ((T::BLOCK + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS);
+        let here = scratch.0.room(if ready.is_some() { 0 } else { room });
         let room = if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) };
         let right = scratch.1.room(room);
         let mut tile = [Line([0; 16]); MOST_TILE / 16];
         let mut row_scales = [0.0; MOST_ROWS];
         let bytes = match self.b {
             Right::Packed(packed) if self.kind == Kind::Int8 => {
-                pack::scales_of_rows(self.path, &self.a, rows, &mut row_scales);
+                match ready {
+                    Some((left, _)) => {
+                        row_scales[..rows.1 - rows.0].copy_from_slice(&left.scales[rows.0..rows.1]);
+                    }
+                    None => pack::scales_of_rows(self.path, &self.a, rows, &mut row_scales),
+                }
                 Some((&packed.scales[..], &packed.sums[..]))
             }
             _ => None,
@@ -506,7 +551,14 @@ impl Job<'_> {
         for from in (0..k.max(1)).step_by(BLOCK * per) {
             let run = (from, k.min(from + BLOCK * per));
             let words = (run.1 - run.0).div_ceil(per);
-            let order = pack::left(self.path, &self.a, rows, run, self.kind, &row_scales, left);
+            let (order, left): (_, &[u32]) = match ready {
+                Some((left, high)) => {
+                    let (block, turns) = (rows.0 / high, k.div_ceil(BLOCK * per).max(1));
+                    let at = (block * turns + from / (BLOCK * per)) * high * ROW_WORDS;
+                    (micro::Order::Rows, &left.words.words()[at..])
+                }
+                None => (pack::left(self.path, &self.a, rows, run, self.kind, &row_scales, here), here),
+            };
             let right: &[u32] = match (packed, self.b) {
                 (Some(packed), _) => &packed.words()[from / per * panels * T::COLS..],
                 (None, Right::Loose(b)) => {

@@ -131,6 +131,10 @@ fn what_was_packed_once_agrees_with_f64_bytes_too() {
     for shape in [(1, 3000, 40), (300, 50, 33), (80, 7000, 35), (30, 1030, 70)] {
         check_packed(&mut random, shape);
     }
+    // Few rows, cut across: the left factor is packed before the pieces.
+    for shape in [(13, 7000, 230), (150, 3300, 410), (100, 300, 1000)] {
+        check_packed(&mut random, shape);
+    }
 }
 
 #[test]
@@ -157,6 +161,7 @@ fn every_path_agrees_with_f64_on_long_and_wide_shapes() {
         (500, 30, 129),
         (150, 3300, 34),
         (80, 3300, 34),
+        (70, 3300, 230),
     ];
     shapes.into_iter().for_each(|shape| check(&mut random, shape));
 }
