@@ -5,7 +5,7 @@
 //! and all buffers reused.
 
 use kernels::{
-    Activation, AttentionShape, Epilogue, Mat, Packed, Precision, layer_norm, product_packed, self_attention,
+    Activation, AttentionShape, Epilogue, Mat, Packed, Precision, Sees, layer_norm, product_packed, self_attention,
 };
 use std::time::Instant;
 
@@ -110,7 +110,7 @@ impl Block {
             &Epilogue::bias(&self.qkv.1),
         );
         let shape = AttentionShape { batch: r.batch, queries: r.tokens, keys: r.tokens, width: WIDE, heads: 16 };
-        self_attention(shape, false, self.attends, &r.qkv, &mut r.seen);
+        self_attention(shape, Sees::All, self.attends, &r.qkv, &mut r.seen);
 
         product_packed(&mut r.out, (0, WIDE), Mat::dense(&r.seen, m, WIDE), &self.proj.0, &added(&self.proj.1, &r.x));
         layer_norm(&r.out, &self.norm.0, &self.norm.1, 1e-6, &mut r.normed);

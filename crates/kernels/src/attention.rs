@@ -2,6 +2,8 @@
 //!
 //! The weights of one head of one item at a time exist, never those of all: they are computed again
 //! for the gradient, which costs less than keeping them.
+//!
+//! Queries, keys and values lie as one product makes them, side by side: cutting them apart would copy each.
 
 use crate::cpu::{Path, at_width, fma};
 use crate::exp::exp;
@@ -22,6 +24,48 @@ pub struct AttentionShape {
     pub width: usize,
     /// Heads.
     pub heads: usize,
+}
+
+/// Which keys a query sees.
+#[derive(Clone, Copy)]
+pub enum Sees<'a> {
+    /// All.
+    All,
+    /// Of each item of the batch the first so many, at least one.
+    First(&'a [usize]),
+    /// None after its own place.
+    Causal,
+}
+
+impl Sees<'_> {
+    /// Keys that are no padding, and whether later ones are hidden.
+    fn of(self, item: usize, keys: usize) -> (usize, bool) {
+        match self {
+            Sees::All => (keys, false),
+            Sees::First(valid) => (valid[item].clamp(1, keys), false),
+            Sees::Causal => (keys, true),
+        }
+    }
+}
+
+/// One of queries, keys and values in a slice: where an item's first row begins, and from row to row.
+#[derive(Clone, Copy)]
+struct Lies<'a> {
+    data: &'a [f32],
+    from: usize,
+    step: usize,
+}
+
+impl<'a> Lies<'a> {
+    /// Head `h` of rows `first..first + rows` of an item that has `all`.
+    fn head(self, (item, all): (usize, usize), (first, rows): (usize, usize), h: usize, dim: usize) -> Mat<'a> {
+        Mat::strided(self.data, (item * all + first) * self.step + self.from + h * dim, rows, dim, self.step)
+    }
+}
+
+/// Three parts side by side, or two: each in rows of all.
+fn beside<const N: usize>(data: &[f32], width: usize) -> [Lies<'_>; N] {
+    std::array::from_fn(|i| Lies { data, from: i * width, step: N * width })
 }
 
 #[inline(always)]
@@ -71,113 +115,63 @@ at_width!(softmax_grad_at => softmax_grad_body(p: &[f32], dp: &mut [f32], cols: 
 fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, causal: Option<usize>) {
     let (keys, scale) = (k.rows, (q.cols as f32).powf(-0.5));
     small(path, p, (0, keys), q, k.t(), scale);
-    softmax_at(path, p, keys, valid.clamp(1, keys), causal);
+    softmax_at(path, p, keys, valid, causal);
 }
 
-/// Multi-head attention without the projections: q (B, Q, D), k and v (B, K, D), out (B, Q, D).
-///
-/// Of item `b` only the first `valid(b)` keys are seen.
-pub fn attention(
-    s: AttentionShape,
-    valid: &(dyn Fn(usize) -> usize + Sync),
-    q: &[f32],
-    k: &[f32],
-    v: &[f32],
-    out: &mut [f32],
-) {
-    let AttentionShape { queries, keys, width, heads, .. } = s;
-    let path = Path::chosen();
-    let dim = width / heads;
-    out.par_chunks_mut((queries * width).max(1)).enumerate().for_each_init(
-        || vec![0.0f32; queries * keys],
-        |p, (b, out)| {
-            let (q, k, v) = (&q[b * queries * width..], &k[b * keys * width..], &v[b * keys * width..]);
-            for o in (0..heads).map(|h| h * dim) {
-                let at = |x, rows| Mat::strided(x, o, rows, dim, width);
-                weights(path, p, at(q, queries), at(k, keys), valid(b), None);
-                small(path, out, (o, width), Mat::dense(p, queries, keys), at(v, keys), 1.0);
-            }
-        },
-    );
-}
-
-/// Gradients of [`attention`] with respect to q, k and v; the weights are computed again, not kept.
-pub fn attention_grad(
-    s: AttentionShape,
-    valid: &(dyn Fn(usize) -> usize + Sync),
-    (q, k, v): (&[f32], &[f32], &[f32]),
-    dout: &[f32],
-    (dq, dk, dv): (&mut [f32], &mut [f32], &mut [f32]),
-) {
-    let AttentionShape { queries, keys, width, heads, .. } = s;
-    let path = Path::chosen();
-    let dim = width / heads;
-    let scale = (dim as f32).powf(-0.5);
-    let (nq, nk) = ((queries * width).max(1), (keys * width).max(1));
-    dq.par_chunks_mut(nq).zip(dk.par_chunks_mut(nk).zip(dv.par_chunks_mut(nk))).enumerate().for_each_init(
-        || (vec![0.0f32; queries * keys], vec![0.0f32; queries * keys]),
-        |(p, dp), (b, (dq, (dk, dv)))| {
-            let (q, k, v, dout) = (&q[b * nq..], &k[b * nk..], &v[b * nk..], &dout[b * nq..]);
-            for o in (0..heads).map(|h| h * dim) {
-                let at = |x, rows| Mat::strided(x, o, rows, dim, width);
-                let (q, k, v, dout) = (at(q, queries), at(k, keys), at(v, keys), at(dout, queries));
-                weights(path, p, q, k, valid(b), None);
-                small(path, dv, (o, width), Mat::dense(p, queries, keys).t(), dout, 1.0);
-                small(path, dp, (0, keys), dout, v.t(), 1.0);
-                softmax_grad_at(path, p, dp, keys);
-                let ds = Mat::dense(dp, queries, keys);
-                small(path, dq, (o, width), ds, k, scale);
-                small(path, dk, (o, width), ds.t(), q, scale);
-            }
-        },
-    );
-}
-
-/// Queries of [`self_attention`] that are worked on at a time: their weights stay in the cache, and one
-/// picture alone has work for several threads.
+/// Queries that are worked on at a time: their weights stay in the cache, and one picture alone has work for
+/// several threads.
 const QUERIES: usize = 128;
 
-/// [`attention`] of tokens among themselves, on query, key and value side by side as one product
-/// makes them: qkv (B, T, 3D), out (B, T, D). Apart from cutting them, which would copy each three
-/// times, it is the same. Where `causal`, no token sees a later one.
+/// Multi-head attention without the projections: q (B, Q, D), key and value side by side in kv (B, K, 2D),
+/// out (B, Q, D).
 ///
 /// In [`Precision::Bf16`] both products round, where the processor has an instruction for it.
-pub fn self_attention(s: AttentionShape, causal: bool, precision: Precision, qkv: &[f32], out: &mut [f32]) {
-    let AttentionShape { queries: tokens, width, heads, .. } = s;
+pub fn attention(s: AttentionShape, sees: Sees<'_>, precision: Precision, q: &[f32], kv: &[f32], out: &mut [f32]) {
+    let [q] = beside(q, s.width);
+    let [k, v] = beside(kv, s.width);
+    attend(s, sees, precision, [q, k, v], out);
+}
+
+/// [`attention`] of tokens among themselves: query, key and value side by side in qkv (B, T, 3D), out (B, T, D).
+pub fn self_attention(s: AttentionShape, sees: Sees<'_>, precision: Precision, qkv: &[f32], out: &mut [f32]) {
+    attend(s, sees, precision, beside(qkv, s.width), out);
+}
+
+fn attend<'a>(s: AttentionShape, sees: Sees<'_>, precision: Precision, [q, k, v]: [Lies<'a>; 3], out: &mut [f32]) {
+    let AttentionShape { queries, keys, width, heads, .. } = s;
     let path = Path::chosen();
-    let (dim, row) = (width / heads, 3 * width);
-    if tokens * width == 0 {
+    let dim = width / heads;
+    if queries * keys * width == 0 {
         return;
     }
-    let rows = tokens.div_ceil(tokens.div_ceil(QUERIES));
+    let rows = queries.div_ceil(queries.div_ceil(QUERIES));
     let scale = (dim as f32).powf(-0.5);
-    out.par_chunks_mut(tokens * width).zip(qkv.par_chunks(tokens * row)).for_each(|(out, qkv)| {
-        let part = |i: usize, h: usize, first: usize, rows: usize| {
-            Mat::strided(qkv, first * row + i * width + h * dim, rows, dim, row)
-        };
+    out.par_chunks_mut(queries * width).enumerate().for_each(|(item, out)| {
+        let (valid, causal) = sees.of(item, keys);
+        let all = |x: Lies<'a>, h: usize| x.head((item, keys), (0, keys), h, dim);
         // Every head's keys and values, packed once for all queries.
         let packed: Option<Vec<_>> = (precision == Precision::Bf16 && path.multiplies_bf16()).then(|| {
-            let pack = |h| [part(1, h, 0, tokens).t(), part(2, h, 0, tokens)].map(|m| Packed::rounded(path, m));
+            let pack = |h| [all(k, h).t(), all(v, h)].map(|m| Packed::rounded(path, m));
             (0..heads).into_par_iter().map(pack).collect()
         });
         out.par_chunks_mut(rows * width).enumerate().for_each_init(
-            || vec![0.0f32; rows * tokens],
+            || vec![0.0f32; rows * keys],
             |p, (i, out)| {
                 let (first, rows) = (i * rows, out.len() / width);
-                let p = &mut p[..rows * tokens];
+                let p = &mut p[..rows * keys];
                 let causal = causal.then_some(first);
                 for h in 0..heads {
-                    let (q, window) = (part(0, h, first, rows), (h * dim, width));
+                    let (q, window) = (q.head((item, queries), (first, rows), h, dim), (h * dim, width));
                     match &packed {
                         Some(packed) => {
-                            let [keys, values] = &packed[h];
-                            small_packed(p, (0, tokens), q, keys, scale);
-                            softmax_at(path, p, tokens, tokens, causal);
-                            small_packed(out, window, Mat::dense(p, rows, tokens), values, 1.0);
+                            let [k, v] = &packed[h];
+                            small_packed(p, (0, keys), q, k, scale);
+                            softmax_at(path, p, keys, valid, causal);
+                            small_packed(out, window, Mat::dense(p, rows, keys), v, 1.0);
                         }
                         None => {
-                            weights(path, p, q, part(1, h, 0, tokens), tokens, causal);
-                            small(path, out, window, Mat::dense(p, rows, tokens), part(2, h, 0, tokens), 1.0);
+                            weights(path, p, q, all(k, h), valid, causal);
+                            small(path, out, window, Mat::dense(p, rows, keys), all(v, h), 1.0);
                         }
                     }
                 }
@@ -186,30 +180,91 @@ pub fn self_attention(s: AttentionShape, causal: bool, precision: Precision, qkv
     });
 }
 
-/// Gradient of [`self_attention`].
-pub fn self_attention_grad(s: AttentionShape, causal: bool, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
-    let AttentionShape { queries: tokens, width, heads, .. } = s;
-    let path = Path::chosen();
-    let (dim, row) = (width / heads, 3 * width);
-    let scale = (dim as f32).powf(-0.5);
-    let (n, m) = ((tokens * row).max(1), (tokens * width).max(1));
-    dqkv.par_chunks_mut(n).zip(qkv.par_chunks(n).zip(dout.par_chunks(m))).for_each_init(
-        || (vec![0.0f32; tokens * tokens], vec![0.0f32; tokens * tokens]),
-        |(p, dp), (dqkv, (qkv, dout))| {
-            for o in (0..heads).map(|h| h * dim) {
-                let at = |part: usize| Mat::strided(qkv, part * width + o, tokens, dim, row);
-                let dout = Mat::strided(dout, o, tokens, dim, width);
-                weights(path, p, at(0), at(1), tokens, causal.then_some(0));
-                let mut into = |part: usize, alpha, a, b| {
-                    small(path, dqkv, (part * width + o, row), a, b, alpha);
-                };
-                into(2, 1.0, Mat::dense(p, tokens, tokens).t(), dout);
-                small(path, dp, (0, tokens), dout, at(2).t(), 1.0);
-                softmax_grad_at(path, p, dp, tokens);
-                let ds = Mat::dense(dp, tokens, tokens);
-                into(0, scale, ds, at(1));
-                into(1, scale, ds.t(), at(0));
-            }
+/// Gradients of [`attention`] with respect to q and kv; the weights are computed again, not kept.
+pub fn attention_grad(
+    s: AttentionShape,
+    sees: Sees<'_>,
+    (q, kv): (&[f32], &[f32]),
+    dout: &[f32],
+    (dq, dkv): (&mut [f32], &mut [f32]),
+) {
+    let AttentionShape { queries, keys, width, .. } = s;
+    let [q] = beside(q, width);
+    let [k, v] = beside(kv, width);
+    let (nq, nk) = ((queries * width).max(1), (2 * keys * width).max(1));
+    dq.par_chunks_mut(nq).zip(dkv.par_chunks_mut(nk)).enumerate().for_each_init(
+        || Scratch::new(s),
+        |scratch, (item, (dq, dkv))| {
+            heads_grad(s, sees, item, [q, k, v], dout, scratch, |part, at, a, b, scale| {
+                let path = Path::chosen();
+                match part {
+                    Part::Query => small(path, dq, (at, width), a, b, scale),
+                    Part::Key => small(path, dkv, (at, 2 * width), a, b, scale),
+                    Part::Value => small(path, dkv, (width + at, 2 * width), a, b, scale),
+                }
+            });
         },
     );
+}
+
+/// Gradient of [`self_attention`].
+pub fn self_attention_grad(s: AttentionShape, sees: Sees<'_>, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
+    let width = s.width;
+    dqkv.par_chunks_mut((3 * s.queries * width).max(1)).enumerate().for_each_init(
+        || Scratch::new(s),
+        |scratch, (item, dqkv)| {
+            heads_grad(s, sees, item, beside(qkv, width), dout, scratch, |part, at, a, b, scale| {
+                small(Path::chosen(), dqkv, (part as usize * width + at, 3 * width), a, b, scale);
+            });
+        },
+    );
+}
+
+/// Whose gradient it is; in the order in which the three lie side by side.
+#[derive(Clone, Copy)]
+enum Part {
+    Query,
+    Key,
+    Value,
+}
+
+/// The weights of one head and their gradient.
+struct Scratch {
+    p: Vec<f32>,
+    dp: Vec<f32>,
+}
+
+impl Scratch {
+    fn new(s: AttentionShape) -> Self {
+        Self { p: vec![0.0; s.queries * s.keys], dp: vec![0.0; s.queries * s.keys] }
+    }
+}
+
+/// Head by head of one item; `into` is told to write `scale · a · b` at a part's columns from `at` on.
+fn heads_grad(
+    s: AttentionShape,
+    sees: Sees<'_>,
+    item: usize,
+    [q, k, v]: [Lies<'_>; 3],
+    dout: &[f32],
+    Scratch { p, dp }: &mut Scratch,
+    mut into: impl FnMut(Part, usize, Mat<'_>, Mat<'_>, f32),
+) {
+    let AttentionShape { queries, keys, width, heads, .. } = s;
+    let path = Path::chosen();
+    let dim = width / heads;
+    let scale = (dim as f32).powf(-0.5);
+    let (valid, causal) = sees.of(item, keys);
+    let [dout] = beside(dout, width);
+    for h in 0..heads {
+        let [q, dout] = [q, dout].map(|x| x.head((item, queries), (0, queries), h, dim));
+        let [k, v] = [k, v].map(|x| x.head((item, keys), (0, keys), h, dim));
+        weights(path, p, q, k, valid, causal.then_some(0));
+        into(Part::Value, h * dim, Mat::dense(p, queries, keys).t(), dout, 1.0);
+        small(path, dp, (0, keys), dout, v.t(), 1.0);
+        softmax_grad_at(path, p, dp, keys);
+        let ds = Mat::dense(dp, queries, keys);
+        into(Part::Query, h * dim, ds, k, scale);
+        into(Part::Key, h * dim, ds.t(), q, scale);
+    }
 }

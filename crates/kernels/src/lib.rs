@@ -23,7 +23,7 @@ mod product;
 mod twin;
 
 pub use activation::{Activation, activate, activate_grad};
-pub use attention::{AttentionShape, attention, attention_grad, self_attention, self_attention_grad};
+pub use attention::{AttentionShape, Sees, attention, attention_grad, self_attention, self_attention_grad};
 pub use cpu::Path;
 pub use linear::{linear, linear_grad};
 pub use memory::Keeping;

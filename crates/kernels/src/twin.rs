@@ -1,7 +1,7 @@
 //! Slow, obvious twins in f64, for tests.
 
 use crate::cpu::forced;
-use crate::{Activation, AttentionShape, Path, Precision};
+use crate::{Activation, AttentionShape, Path, Precision, Sees};
 
 /// How many of so many shapes are tried: all, or what `LIKEBUT_SHAPES` says, for emulated processors.
 pub fn shapes(all: usize) -> usize {
@@ -189,31 +189,38 @@ fn attention_and_its_gradient_agree_with_f64() {
             heads,
         };
         let lens: Vec<usize> = (0..s.batch).map(|_| 1 + random.below(s.keys)).collect();
-        let (valid, seen) = (|b: usize| lens[b], |b: usize, _: usize| lens[b]);
+        let seen = |b: usize, _: usize| lens[b];
         let (nq, nk) = (s.batch * s.queries * s.width, s.batch * s.keys * s.width);
-        let (q, k, v, dy) = (random.normals(nq), random.normals(nk), random.normals(nk), random.normals(nq));
-        let (q64, k64, v64, dy64) = (wide(&q), wide(&k), wide(&v), wide(&dy));
-        let want = attention(s, &seen, &q64, &k64, &v64);
-        let (along_q, along_k) = (wide(&random.normals(nq)), wide(&random.normals(nk)));
-        let in_q = slope(|q| attention(s, &seen, q, &k64, &v64), &q64, &dy64, &along_q);
-        let in_k = slope(|k| attention(s, &seen, &q64, k, &v64), &k64, &dy64, &along_k);
-        let in_v = slope(|v| attention(s, &seen, &q64, &k64, v), &v64, &dy64, &along_k);
+        let (q, kv, dy) = (random.normals(nq), random.normals(2 * nk), random.normals(nq));
+        let twin = |q: &[f64], kv: &[f64]| attention(s, &seen, q, &part(s, kv, 0, 2), &part(s, kv, 1, 2));
+        let (q64, kv64, dy64) = (wide(&q), wide(&kv), wide(&dy));
+        let want = twin(&q64, &kv64);
+        let (along_q, along_kv) = (wide(&random.normals(nq)), wide(&random.normals(2 * nk)));
+        let in_q = slope(|q| twin(q, &kv64), &q64, &dy64, &along_q);
+        let in_kv = slope(|kv| twin(&q64, kv), &kv64, &dy64, &along_kv);
         for path in Path::all() {
-            let (mut y, mut dq, mut dk, mut dv) = (vec![0.0; nq], vec![0.0; nq], vec![0.0; nk], vec![0.0; nk]);
+            let (mut y, mut rounded, mut dq, mut dkv) =
+                (vec![0.0; nq], vec![0.0; nq], vec![0.0; nq], vec![0.0; 2 * nk]);
             forced(*path, || {
-                crate::attention(s, &valid, &q, &k, &v, &mut y);
-                crate::attention_grad(s, &valid, (&q, &k, &v), &dy, (&mut dq, &mut dk, &mut dv));
+                crate::attention(s, Sees::First(&lens), Precision::F32, &q, &kv, &mut y);
+                crate::attention(s, Sees::First(&lens), Precision::Bf16, &q, &kv, &mut rounded);
+                crate::attention_grad(s, Sees::First(&lens), (&q, &kv), &dy, (&mut dq, &mut dkv));
             });
             close("attention", *path, &y, &want, 1e-5);
+            close("attention in bf16", *path, &rounded, &want, 3e-2);
             check_slope("attention in q", *path, &dq, &along_q, in_q);
-            check_slope("attention in k", *path, &dk, &along_k, in_k);
-            check_slope("attention in v", *path, &dv, &along_k, in_v);
+            check_slope("attention in k and v", *path, &dkv, &along_kv, in_kv);
         }
     }
 }
 
+/// Part `i` of `of` that lie side by side.
+fn part(s: AttentionShape, x: &[f64], i: usize, of: usize) -> Vec<f64> {
+    x.chunks_exact(of * s.width).flat_map(|row| row[i * s.width..(i + 1) * s.width].to_vec()).collect()
+}
+
 #[test]
-fn self_attention_is_attention_and_causal_where_asked() {
+fn self_attention_is_attention_and_sees_what_it_is_told() {
     let mut random = Random(7);
     for i in 0..shapes(1000) {
         let heads = 1 + random.below(3);
@@ -221,24 +228,26 @@ fn self_attention_is_attention_and_causal_where_asked() {
         let tokens = if i % 100 == 0 { 129 + random.below(150) } else { 1 + random.below(12) };
         let width = heads * (1 + random.below(9));
         let s = AttentionShape { batch: random.below(3), queries: tokens, keys: tokens, width, heads };
-        let causal = random.below(2) == 0;
+        let lens: Vec<usize> = (0..s.batch).map(|_| 1 + random.below(tokens)).collect();
+        let sees = [Sees::All, Sees::First(&lens), Sees::Causal][random.below(3)];
         let n = s.batch * tokens * 3 * width;
         let (qkv, dy) = (random.normals(n), random.normals(n / 3));
-        let part = |x: &[f64], i: usize| -> Vec<f64> {
-            x.chunks_exact(3 * width).flat_map(|row| row[i * width..(i + 1) * width].to_vec()).collect()
-        };
         let twin = |x: &[f64]| {
-            let seen = |_: usize, i: usize| if causal { i + 1 } else { tokens };
-            attention(s, &seen, &part(x, 0), &part(x, 1), &part(x, 2))
+            let seen = |b: usize, i: usize| match sees {
+                Sees::All => tokens,
+                Sees::First(lens) => lens[b],
+                Sees::Causal => i + 1,
+            };
+            attention(s, &seen, &part(s, x, 0, 3), &part(s, x, 1, 3), &part(s, x, 2, 3))
         };
         let along = wide(&random.normals(n));
         let (want, bend) = (twin(&wide(&qkv)), slope(twin, &wide(&qkv), &wide(&dy), &along));
         for path in Path::all() {
             let (mut y, mut rounded, mut dx) = (vec![0.0; n / 3], vec![0.0; n / 3], vec![0.0; n]);
             forced(*path, || {
-                crate::self_attention(s, causal, Precision::F32, &qkv, &mut y);
-                crate::self_attention(s, causal, Precision::Bf16, &qkv, &mut rounded);
-                crate::self_attention_grad(s, causal, &qkv, &dy, &mut dx);
+                crate::self_attention(s, sees, Precision::F32, &qkv, &mut y);
+                crate::self_attention(s, sees, Precision::Bf16, &qkv, &mut rounded);
+                crate::self_attention_grad(s, sees, &qkv, &dy, &mut dx);
             });
             close("self-attention", *path, &y, &want, 1e-5);
             close("self-attention in bf16", *path, &rounded, &want, 3e-2);
