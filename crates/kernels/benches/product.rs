@@ -92,14 +92,19 @@ fn main() {
             println!("{line} gemm y {:.0} dx {:.0} dw {:.0}", g / a, g / b, g / c);
         }
         // Frozen layers that one picture or one question goes through.
-        for (m, k, n) in [(32, 768, 768), (50, 768, 2304), (50, 3072, 768), (257, 1408, 4224), (257, 6144, 1408)] {
+        for (m, k, n) in
+            [(32, 768, 768), (50, 768, 2304), (50, 3072, 768), (257, 1408, 4224), (257, 6144, 1408), (2056, 1408, 4224)]
+        {
             let r = |n: usize| (0..n).map(|i| (i * 31 % 201) as f32 * 0.01 - 1.0).collect::<Vec<f32>>();
             let (x, w, mut y) = (r(m * k), r(k * n), vec![0.0; m * n]);
             let g = 2e-9 * (m * k * n) as f64;
-            let mut line = format!("{m}x{k}x{n} packed:");
+            let mut line = format!("{m}x{k}x{n} packed once:");
             let w = Mat::dense(&w, k, n);
-            for (name, packed) in [("bf16", Packed::new(w, Precision::Bf16)), ("int8", Packed::int8(w))] {
-                let e = Epilogue::default();
+            let e = Epilogue::default();
+            let t = best(|| product(&mut y, (0, n), Mat::dense(&x, m, k), w, Precision::F32, &e));
+            line += &format!(" never {:.0}", g / t);
+            let (f32, bf16) = (Packed::new(w, Precision::F32), Packed::new(w, Precision::Bf16));
+            for (name, packed) in [("f32", f32), ("bf16", bf16), ("int8", Packed::int8(w))] {
                 let t = best(|| product_packed(&mut y, (0, n), Mat::dense(&x, m, k), &packed, &e));
                 line += &format!(" {name} {:.0}", g / t);
             }

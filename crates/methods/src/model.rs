@@ -177,8 +177,8 @@ pub struct Model {
     pub device: Device,
     /// The file that `words` was made from.
     pieces: Vec<u8>,
-    /// What its products multiply.
-    numbers: Numbers,
+    /// As which numbers the weights were packed, where they were.
+    frozen: Option<Numbers>,
 }
 
 impl Manifest {
@@ -269,7 +269,7 @@ impl Model {
             words,
             device: device.clone(),
             pieces,
-            numbers: Numbers::F32,
+            frozen: None,
         })
     }
 
@@ -309,7 +309,7 @@ impl Model {
                 words,
                 device: device.clone(),
                 pieces,
-                numbers: Numbers::F32,
+                frozen: None,
             },
             report,
         ))
@@ -363,7 +363,7 @@ impl Model {
                 Some(fill(gallery, weights, &Names::under("gallery"), device)?.0)
             }
         };
-        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces, numbers: Numbers::F32 })
+        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces, frozen: None })
     }
 
     /// Packs the weights of the backbone, which never change again, as numbers of this kind. Its space
@@ -373,14 +373,14 @@ impl Model {
         if let Some(gallery) = &mut self.gallery {
             gallery.qformer.pack(numbers);
         }
-        self.numbers = numbers;
+        self.frozen = Some(numbers);
     }
 
     /// Writes the folder; the weights as f16, or as f32 for going on exactly.
     pub fn save(&self, dir: &Path, half: bool) -> Result<Manifest, ModelError> {
         let mut all = Tensors::default();
-        if self.numbers != Numbers::F32 {
-            return Err(ModelError::Frozen(self.numbers));
+        if let Some(numbers) = self.frozen {
+            return Err(ModelError::Frozen(numbers));
         }
         all.add("backbone", self.backbone.tensors());
         if let Some(head) = &self.imagine {

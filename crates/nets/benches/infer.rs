@@ -84,20 +84,11 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn() + 
     if work == "product" {
         let [m, k, n] = PRODUCT;
         let x: Vec<f32> = (0..(m * k).max(k * n)).map(|i| (i * 31 % 201) as f32 * 0.01 - 1.0).collect();
-        let w = kernels::Mat::dense(&x[..k * n], k, n);
-        let packed = match numbers {
-            Numbers::F32 => None,
-            Numbers::Bf16 => Some(kernels::Packed::new(w, kernels::Precision::Bf16)),
-            Numbers::Int8 => Some(kernels::Packed::int8(w)),
-        };
+        let packed = numbers.packed(kernels::Mat::dense(&x[..k * n], k, n));
         return Some(Box::new(move || {
-            let (a, w) = (kernels::Mat::dense(&x[..m * k], m, k), kernels::Mat::dense(&x[..k * n], k, n));
             let mut out = vec![0.0; m * n];
-            let e = kernels::Epilogue::default();
-            match &packed {
-                Some(packed) => kernels::product_packed(&mut out, (0, n), a, packed, &e),
-                None => kernels::product(&mut out, (0, n), a, w, kernels::Precision::F32, &e),
-            }
+            let a = kernels::Mat::dense(&x[..m * k], m, k);
+            kernels::product_packed(&mut out, (0, n), a, &packed, &kernels::Epilogue::default());
             std::hint::black_box(&out);
         }));
     }

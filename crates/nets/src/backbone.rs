@@ -312,6 +312,7 @@ impl Backbone {
             }
             Self::Siglip(net) => {
                 net.vision.transformer.pack(numbers);
+                net.vision.head.pack(numbers);
                 net.text.transformer.pack(numbers);
             }
         }

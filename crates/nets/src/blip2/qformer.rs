@@ -15,7 +15,7 @@
 //! than the queries themselves, are the same for whoever looks at it.
 
 use super::Config;
-use crate::layers::{self, Activation, LayerNorm, Linear, Numbers};
+use crate::layers::{self, Activation, Beside, LayerNorm, Linear, Numbers, Sees};
 use crate::words::Words;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -77,6 +77,9 @@ pub struct Attention {
     pub norm: LayerNorm,
     #[module(skip)]
     heads: usize,
+    /// Of all that read the same: query, key and value among own places, key and value of a picture.
+    #[module(skip)]
+    beside: Beside,
 }
 
 /// BERT's feed-forward network with its residual and norm.
@@ -157,10 +160,13 @@ impl QFormer {
     /// Packs the weights of all layers, which never change again.
     pub fn pack(&mut self, numbers: Numbers) {
         for layer in &mut self.layers {
-            for a in std::iter::once(&mut layer.own).chain(&mut layer.cross) {
-                for part in [&mut a.query, &mut a.key, &mut a.value, &mut a.output] {
-                    part.pack(numbers);
-                }
+            let Attention { query, key, value, output, beside, .. } = &mut layer.own;
+            beside.pack([query, key, value], numbers);
+            output.pack(numbers);
+            if let Some(Attention { query, key, value, output, beside, .. }) = &mut layer.cross {
+                beside.pack([key, value], numbers);
+                query.pack(numbers);
+                output.pack(numbers);
             }
             for f in [&mut layer.words, &mut layer.queries] {
                 f.inner.pack(numbers);
@@ -178,9 +184,9 @@ impl QFormer {
         let [_, q, d] = self.query_tokens.dims();
         let asking = sight.map(|s| self.query_tokens.val().expand([s.tokens.dims()[0], q, d]));
         let queries = if asking.is_some() { q } else { 0 };
-        let valid = words.map(|w| Arc::new(w.lens.iter().map(|n| queries + n).collect::<Vec<_>>()));
+        let sees = words.map_or(Sees::All, |w| Sees::First(Arc::new(w.lens.iter().map(|n| queries + n).collect())));
         let parts: Vec<_> = asking.into_iter().chain(words.map(|w| self.embed(w))).collect();
-        Call { x: self.norm.forward(Tensor::cat(parts, 1)), queries, valid }
+        Call { x: self.norm.forward(Tensor::cat(parts, 1)), queries, sees }
     }
 
     /// What each layer makes of a call, in order.
@@ -233,8 +239,8 @@ struct Call {
     x: Tensor<3>,
     /// Q
     queries: usize,
-    /// Of item `b` the first `valid[b]` places are not padding; all where absent.
-    valid: Option<Arc<Vec<usize>>>,
+    /// Which places are not padding.
+    sees: Sees,
 }
 
 impl Call {
@@ -308,6 +314,7 @@ impl Attention {
             output: Linear::new(width, width, std(width), device),
             norm: LayerNorm::new(width, BERT_EPS, device),
             heads,
+            beside: Beside::default(),
         }
     }
 
@@ -315,18 +322,19 @@ impl Attention {
     fn among<const N: usize>(&self, calls: [Call; N]) -> [Call; N] {
         let xs: Vec<_> = calls.iter().map(|c| c.x.clone()).collect();
         let (sizes, all) = (sizes(&xs), joined(xs.clone()));
-        let [q, k, v] = [&self.query, &self.key, &self.value].map(|part| apart(part.forward(all.clone()), &sizes));
-        let seen = q.into_iter().zip(k).zip(v).zip(&calls);
-        let seen = seen.map(|(((q, k), v), call)| layers::attention(q, k, v, self.heads, call.valid.clone())).collect();
+        let qkv = self.beside.forward([&self.query, &self.key, &self.value], all);
+        let look =
+            |(qkv, call): (_, &Call)| layers::self_attention(qkv, self.heads, call.sees.clone(), self.beside.rounds());
+        let seen = apart(qkv, &sizes).into_iter().zip(&calls).map(look).collect();
         let mut out = self.onto(seen, xs).into_iter();
         calls.map(|c| Call { x: out.next().unwrap_or_else(|| c.x.clone()), ..c })
     }
 
     /// Everyone at the same picture, whose keys and values are made once.
     fn at(&self, xs: Vec<Tensor<3>>, sight: &Sight) -> Vec<Tensor<3>> {
-        let (k, v) = (self.key.forward(sight.tokens.clone()), self.value.forward(sight.tokens.clone()));
-        let valid = Arc::new(sight.lens.clone());
-        let look = |q| layers::attention(q, k.clone(), v.clone(), self.heads, Some(valid.clone()));
+        let kv = self.beside.forward([&self.key, &self.value], sight.tokens.clone());
+        let sees = Sees::First(Arc::new(sight.lens.clone()));
+        let look = |q| layers::attention(q, kv.clone(), self.heads, sees.clone(), self.beside.rounds());
         let seen = side_by_side(xs.clone(), |x| self.query.forward(x)).into_iter().map(look).collect();
         self.onto(seen, xs)
     }
@@ -339,8 +347,10 @@ impl Attention {
 
     /// How much each place of x looks at each token, the mean over heads: (B, Q, T).
     fn shares(&self, x: Tensor<3>, sight: &Sight) -> Tensor<3> {
-        let (q, k) = (self.query.forward(x), self.key.forward(sight.tokens.clone()));
-        layers::attention_shares(q, k, self.heads, &sight.lens)
+        let kv = self.beside.forward([&self.key, &self.value], sight.tokens.clone());
+        let [b, t, d] = kv.dims();
+        let k = kv.slice([0..b, 0..t, 0..d / 2]);
+        layers::attention_shares(self.query.forward(x), k, self.heads, &sight.lens)
     }
 }
 

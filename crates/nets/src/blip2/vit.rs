@@ -7,7 +7,7 @@
 //! Reference: LAVIS `eva_vit.py` and `clip_vit.py`.
 
 use super::{Config, Family};
-use crate::layers::{self, Activation, Frozen, LayerNorm, Linear, Numbers};
+use crate::layers::{self, Activation, Frozen, LayerNorm, Linear, Numbers, Sees};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -91,7 +91,7 @@ impl Vit {
     /// Packs the weights of all blocks, which never change again; cutting into patches is a trifle.
     pub fn pack(&mut self, numbers: Numbers) {
         for block in &mut self.blocks {
-            block.frozen.pack(&mut block.qkv, numbers);
+            block.frozen.pack([&mut block.qkv], numbers);
             for layer in [&mut block.proj, &mut block.fc1, &mut block.fc2] {
                 layer.pack(numbers);
             }
@@ -158,7 +158,8 @@ impl Block {
         let q_bias = self.q_bias.val();
         let bias = Tensor::cat(vec![q_bias.clone(), q_bias.zeros_like(), self.v_bias.val()], 0);
         let qkv = self.frozen.apply(self.norm1.forward(x.clone()), (&self.qkv, bias), None, None); // (N, T, 3D)
-        let x = self.proj.onto(layers::self_attention(qkv, self.heads, self.frozen.rounds()), x);
+        let mixed = layers::self_attention(qkv, self.heads, Sees::All, self.frozen.rounds());
+        let x = self.proj.onto(mixed, x);
         let activation = match self.family {
             Family::Eva => Activation::Gelu,
             Family::Clip => Activation::QuickGelu,

@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// its embedding of a known picture against the one it was filled with, and refuses what is further off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Numbers {
-    /// Single precision: nothing is packed, nothing changes.
+    /// Single precision, in the order in which it is multiplied: sums may end in another bit.
     #[default]
     F32,
     /// Eight significant bits; half the memory.
@@ -36,38 +36,55 @@ impl Numbers {
         Self::NAMES.iter().find(|(n, _)| *n == name).map(|(_, numbers)| *numbers)
     }
 
-    fn packed(self, weights: Mat<'_>) -> Option<Packed> {
+    /// A right factor as these numbers.
+    pub fn packed(self, weights: Mat<'_>) -> Packed {
         match self {
-            Self::F32 => None,
-            Self::Bf16 => Some(Packed::new(weights, Precision::Bf16)),
-            Self::Int8 => Some(Packed::int8(weights)),
+            Self::F32 => Packed::new(weights, Precision::F32),
+            Self::Bf16 => Packed::new(weights, Precision::Bf16),
+            Self::Int8 => Packed::int8(weights),
         }
     }
 }
 
 /// The packed weights of a layer; empty until the layer is frozen.
 #[derive(Clone, Debug, Default)]
-pub struct Frozen(Option<Arc<Packed>>);
+pub struct Frozen(Option<Weights>);
+
+/// Weights that are packed.
+#[derive(Clone, Debug)]
+pub struct Weights {
+    packed: Arc<Packed>,
+    numbers: Numbers,
+}
 
 impl Frozen {
-    /// Packs weights (in, out) and lets go of them as they were. Only on the CPU, without gradients;
-    /// elsewhere, and in f32, nothing happens.
-    pub fn pack(&mut self, weights: &mut Param<Tensor<2>>, numbers: Numbers) {
-        let device = weights.val().device();
+    /// Packs weights, each (in, out), side by side, and lets go of them as they were. Only on the CPU, without
+    /// gradients; elsewhere nothing happens.
+    pub fn pack<const N: usize>(&mut self, mut weights: [&mut Param<Tensor<2>>; N], numbers: Numbers) {
+        let Some(device) = weights.first().map(|w| w.val().device()) else {
+            return;
+        };
         if self.0.is_some() || !fused::runs_plainly_on(&device) {
             return;
         }
-        let [k, n] = weights.dims();
-        let values = crate::weights::floats(weights.val());
-        if let Some(packed) = numbers.packed(Mat::dense(&values, k, n)) {
-            self.0 = Some(Arc::new(packed));
-            *weights = Param::from_tensor(Tensor::zeros([1, 1], &device));
-        }
+        let whole = Tensor::cat(weights.iter().map(|w| w.val()).collect(), 1); // (in, Σ out)
+        let [k, n] = whole.dims();
+        let values = crate::weights::floats(whole);
+        self.0 = Some(Weights { packed: Arc::new(numbers.packed(Mat::dense(&values, k, n))), numbers });
+        weights.iter_mut().for_each(|w| **w = Param::from_tensor(Tensor::zeros([1, 1], &device)));
+    }
+
+    /// The weights, where they are packed.
+    pub fn weights(&self) -> Option<&Weights> {
+        self.0.as_ref()
     }
 
     /// What the attention behind this layer multiplies: whoever rounded the weights does not mind.
     pub fn rounds(&self) -> Precision {
-        if self.0.is_some() { Precision::Bf16 } else { Precision::F32 }
+        match self.0 {
+            Some(Weights { numbers: Numbers::Bf16 | Numbers::Int8, .. }) => Precision::Bf16,
+            _ => Precision::F32,
+        }
     }
 
     /// `then(x · w + b) + onto`, one pass where the layer is frozen: x (…, in), b (out), onto (…, out).
@@ -78,12 +95,25 @@ impl Frozen {
         then: Option<Activation>,
         onto: Option<Tensor<D>>,
     ) -> Tensor<D> {
-        let Some(weights) = &self.0 else {
-            let y = linear(x, w.val(), b);
-            let y = if let Some(kind) = then { activate(y, kind) } else { y };
-            return if let Some(rest) = onto { rest + y } else { y };
-        };
-        let op = Op::Frozen { weights: weights.clone(), then, onto: onto.is_some() };
+        if let Some(weights) = &self.0 {
+            return weights.product(x, b, then, onto);
+        }
+        let y = linear(x, w.val(), b);
+        let y = if let Some(kind) = then { activate(y, kind) } else { y };
+        if let Some(rest) = onto { rest + y } else { y }
+    }
+}
+
+impl Weights {
+    /// `then(x · w + b) + onto`: x (…, in), b (out), onto (…, out).
+    pub fn product<const D: usize>(
+        &self,
+        x: Tensor<D>,
+        b: Tensor<1>,
+        then: Option<Activation>,
+        onto: Option<Tensor<D>>,
+    ) -> Tensor<D> {
+        let op = Op::Frozen { weights: self.packed.clone(), then, onto: onto.is_some() };
         match onto {
             Some(rest) => fused::apply(x, rest, b, op),
             None => {

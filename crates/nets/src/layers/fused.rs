@@ -1,11 +1,11 @@
 //! One door between burn's tensors and [`kernels`]: an operation of three inputs
 //! with a gradient of our own.
 //!
-//! Every fused layer is a function of at most three tensors (input, weight, bias; or query, key,
-//! value), so one extension operation serves them all.
+//! Every fused layer is a function of at most three tensors (input, weight, bias; or query, and key
+//! and value side by side), so one extension operation serves them all.
 //! On the CPU device it runs the kernels; on any other device the layers use burn's own operations.
 
-use super::Activation;
+use super::{Activation, Sees};
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, DispatchDevice, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{DType, Device, Shape, Tensor};
@@ -44,17 +44,19 @@ pub enum Op {
     SelfAttention {
         /// Heads.
         heads: usize,
-        /// Whether no token sees a later one.
-        causal: bool,
+        /// Which keys a query sees.
+        sees: Sees,
         /// What is multiplied, forward; gradients are f32.
         precision: Precision,
     },
-    /// q (B, Q, D), k (B, K, D), v (B, K, D) → (B, Q, D).
+    /// q (B, Q, D), kv (B, K, 2D) → (B, Q, D); the third input is not read.
     Attention {
         /// Heads.
         heads: usize,
-        /// Keys seen by each item of the batch; all where absent.
-        valid: Option<Arc<Vec<usize>>>,
+        /// Which keys a query sees.
+        sees: Sees,
+        /// What is multiplied, forward; gradients are f32.
+        precision: Precision,
     },
 }
 
@@ -111,8 +113,8 @@ fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
     t
 }
 
-fn attention_shape(q: &FlexTensor, k: &FlexTensor, heads: usize) -> AttentionShape {
-    let (q, k) = (dims(q), dims(k));
+fn attention_shape(q: &FlexTensor, kv: &FlexTensor, heads: usize) -> AttentionShape {
+    let (q, k) = (dims(q), dims(kv));
     AttentionShape { batch: q[0], queries: q[1], keys: k[1], width: q[2], heads }
 }
 
@@ -147,14 +149,14 @@ impl Fused for Flex {
             }
             Op::LayerNorm { eps } => filled(&shape, |y| kernels::layer_norm(read(&a), read(&b), read(&c), eps, y)),
             Op::Activation(kind) => filled(&shape, |y| kernels::activate(kind.into(), read(&a), y)),
-            Op::SelfAttention { heads, causal, precision } => {
+            Op::SelfAttention { heads, sees, precision } => {
                 let s = self_shape(&a, heads);
-                filled(&[s.batch, s.queries, s.width], |y| kernels::self_attention(s, causal, precision, read(&a), y))
+                let shape = [s.batch, s.queries, s.width];
+                filled(&shape, |y| kernels::self_attention(s, sees.of(), precision, read(&a), y))
             }
-            Op::Attention { heads, valid } => {
+            Op::Attention { heads, sees, precision } => {
                 let s = attention_shape(&a, &b, heads);
-                let seen = |i: usize| valid.as_ref().map_or(s.keys, |v| v[i]);
-                filled(&shape, |y| kernels::attention(s, &seen, read(&a), read(&b), read(&c), y))
+                filled(&shape, |y| kernels::attention(s, sees.of(), precision, read(&a), read(&b), y))
             }
         }
     }
@@ -200,18 +202,17 @@ impl Fused for Flex {
                 kernels::activate_grad(kind.into(), read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
-            Op::SelfAttention { heads, causal, .. } => {
+            Op::SelfAttention { heads, sees, .. } => {
                 let (s, mut da) = (self_shape(&a, heads), zeros(&a, true));
-                kernels::self_attention_grad(s, causal, read(&a), read(&grad), da.storage_mut::<f32>());
+                kernels::self_attention_grad(s, sees.of(), read(&a), read(&grad), da.storage_mut::<f32>());
                 (da, zeros(&b, true), zeros(&c, true))
             }
-            Op::Attention { heads, valid } => {
+            Op::Attention { heads, sees, .. } => {
                 let s = attention_shape(&a, &b, heads);
-                let seen = |i: usize| valid.as_ref().map_or(s.keys, |v| v[i]);
-                let (mut da, mut db, mut dc) = (zeros(&a, true), zeros(&b, true), zeros(&c, true));
-                let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>(), dc.storage_mut::<f32>());
-                kernels::attention_grad(s, &seen, (read(&a), read(&b), read(&c)), read(&grad), out);
-                (da, db, dc)
+                let (mut da, mut db) = (zeros(&a, true), zeros(&b, true));
+                let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>());
+                kernels::attention_grad(s, sees.of(), (read(&a), read(&b)), read(&grad), out);
+                (da, db, zeros(&c, true))
             }
         }
     }

@@ -4,12 +4,14 @@
 //! On the CPU each layer is one fused operation with a hand-written gradient
 //! ([`fused`]); elsewhere it is burn's own.
 
+mod beside;
 mod frozen;
 pub mod fused;
 mod plain;
 mod precision;
 mod transformer;
 
+pub use beside::Beside;
 pub use frozen::{Frozen, Numbers};
 pub use kernels::Precision;
 pub use precision::{multiplying, with_precision};
@@ -18,7 +20,6 @@ pub use transformer::{Block, Transformer};
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::{Device, Distribution, Shape, Tensor};
 use fused::Op;
-use plain::Mask;
 use std::sync::Arc;
 
 /// `y = x · w + b`.
@@ -45,7 +46,7 @@ impl Linear {
 
     /// Packs the weights, which never change again.
     pub fn pack(&mut self, numbers: Numbers) {
-        self.frozen.pack(&mut self.weight, numbers);
+        self.frozen.pack([&mut self.weight], numbers);
     }
 
     /// x (B, T, in) → (B, T, out)
@@ -145,14 +146,53 @@ pub fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     activate(x, Activation::Gelu)
 }
 
-/// Multi-head attention without its projections: q (B, Q, D), k and v (B, K, D) → (B, Q, D).
-/// Of item `b` only the first `valid[b]` keys are seen; all where `valid` is absent.
-pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: Option<Arc<Vec<usize>>>) -> Tensor<3> {
+/// Which keys a query sees.
+#[derive(Clone, Debug)]
+pub enum Sees {
+    /// All.
+    All,
+    /// Of each item of the batch the first so many; the rest is padding.
+    First(Arc<Vec<usize>>),
+    /// None after its own place: what comes after a token does not change it.
+    Causal,
+}
+
+impl Sees {
+    fn of(&self) -> kernels::Sees<'_> {
+        match self {
+            Self::All => kernels::Sees::All,
+            Self::First(valid) => kernels::Sees::First(valid),
+            Self::Causal => kernels::Sees::Causal,
+        }
+    }
+}
+
+/// Multi-head attention without its projections: q (B, Q, D), key and value side by side in kv (B, K, 2D)
+/// → (B, Q, D). What `precision` says counts on the CPU, and not for gradients.
+pub fn attention(q: Tensor<3>, kv: Tensor<3>, heads: usize, sees: Sees, precision: Precision) -> Tensor<3> {
     let device = q.device();
     if fused::runs_on(&device) {
-        return fused::apply(q, k, v, Op::Attention { heads, valid });
+        return fused::apply(q, kv, nothing(&device), Op::Attention { heads, sees, precision });
     }
-    plain::attention(q, k, v, heads, valid.as_deref().map_or(Mask::None, |v| Mask::First(v)))
+    let [k, v] = cut(kv);
+    plain::attention(q, k, v, heads, sees.of())
+}
+
+/// [`attention`] of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
+pub fn self_attention(qkv: Tensor<3>, heads: usize, sees: Sees, precision: Precision) -> Tensor<3> {
+    let device = qkv.device();
+    if fused::runs_on(&device) {
+        let op = Op::SelfAttention { heads, sees, precision };
+        return fused::apply(qkv, nothing(&device), nothing(&device), op);
+    }
+    let [q, k, v] = cut(qkv);
+    plain::attention(q, k, v, heads, sees.of())
+}
+
+/// What lies side by side, apart: (B, T, N·D) → N times (B, T, D).
+fn cut<const N: usize>(x: Tensor<3>) -> [Tensor<3>; N] {
+    let [b, t, d] = x.dims();
+    std::array::from_fn(|i| x.clone().slice([0..b, 0..t, i * d / N..(i + 1) * d / N]))
 }
 
 /// What attention is made of: how much each query looks at each key, the mean over heads.
@@ -160,28 +200,7 @@ pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, valid: 
 /// For looking at a network, not for running one: nothing here is fused.
 pub fn attention_shares(q: Tensor<3>, k: Tensor<3>, heads: usize, valid: &[usize]) -> Tensor<3> {
     let ([b, n, _], t) = (q.dims(), k.dims()[1]);
-    plain::shares(q, k, heads, Mask::First(valid)).mean_dim(1).reshape([b, n, t])
-}
-
-/// Attention of tokens among themselves: qkv (B, T, 3D), query, key and value side by side → (B, T, D).
-/// What `precision` says counts on the CPU, and not for gradients.
-pub fn self_attention(qkv: Tensor<3>, heads: usize, precision: Precision) -> Tensor<3> {
-    among(qkv, heads, false, precision)
-}
-
-/// The same where no token sees a later one: what comes after a token does not change it.
-pub fn causal_attention(qkv: Tensor<3>, heads: usize, precision: Precision) -> Tensor<3> {
-    among(qkv, heads, true, precision)
-}
-
-fn among(qkv: Tensor<3>, heads: usize, causal: bool, precision: Precision) -> Tensor<3> {
-    let device = qkv.device();
-    if fused::runs_on(&device) {
-        return fused::apply(qkv, nothing(&device), nothing(&device), Op::SelfAttention { heads, causal, precision });
-    }
-    let [b, t, d] = qkv.dims();
-    let part = |i: usize| qkv.clone().slice([0..b, 0..t, i * d / 3..(i + 1) * d / 3]);
-    plain::attention(part(0), part(1), part(2), heads, if causal { Mask::Causal } else { Mask::None })
+    plain::shares(q, k, heads, kernels::Sees::First(valid)).mean_dim(1).reshape([b, n, t])
 }
 
 /// Pictures cut into patches, which is all that a convolution with stride = kernel does before its

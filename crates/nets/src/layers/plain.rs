@@ -3,17 +3,7 @@
 
 use super::Activation;
 use burn::tensor::{Tensor, activation, module as ops};
-
-/// Which keys a query sees.
-#[derive(Clone, Copy)]
-pub enum Mask<'a> {
-    /// All.
-    None,
-    /// Of each item of the batch the first so many.
-    First(&'a [usize]),
-    /// None after its own place.
-    Causal,
-}
+use kernels::Sees;
 
 pub fn linear<const D: usize>(x: Tensor<D>, w: Tensor<2>, b: Tensor<1>) -> Tensor<D> {
     ops::linear(x, w, Some(b))
@@ -35,15 +25,15 @@ pub fn activate<const D: usize>(x: Tensor<D>, kind: Activation) -> Tensor<D> {
     }
 }
 
-pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, mask: Mask<'_>) -> Tensor<3> {
+pub fn attention(q: Tensor<3>, k: Tensor<3>, v: Tensor<3>, heads: usize, sees: Sees<'_>) -> Tensor<3> {
     let [b, nq, d] = q.dims();
     let nk = k.dims()[1];
     let values = v.reshape([b, nk, heads, d / heads]).swap_dims(1, 2);
-    shares(q, k, heads, mask).matmul(values).swap_dims(1, 2).reshape([b, nq, d])
+    shares(q, k, heads, sees).matmul(values).swap_dims(1, 2).reshape([b, nq, d])
 }
 
 /// How much each query looks at each key, head by head: (B, H, Q, K).
-pub fn shares(q: Tensor<3>, k: Tensor<3>, heads: usize, mask: Mask<'_>) -> Tensor<4> {
+pub fn shares(q: Tensor<3>, k: Tensor<3>, heads: usize, sees: Sees<'_>) -> Tensor<4> {
     let device = q.device();
     let [b, nq, d] = q.dims();
     let nk = k.dims()[1];
@@ -52,13 +42,13 @@ pub fn shares(q: Tensor<3>, k: Tensor<3>, heads: usize, mask: Mask<'_>) -> Tenso
     let mut scores = split(q, nq).matmul(split(k, nk).swap_dims(2, 3)) * (dim as f64).powf(-0.5); // (B, H, Q, K)
     let hide = |seen: Vec<bool>| seen.into_iter().map(|s| if s { 0.0f32 } else { -1e9 }).collect::<Vec<_>>();
     let tensor = |hidden: Vec<f32>| Tensor::<1>::from_data(hidden.as_slice(), &device);
-    match mask {
-        Mask::None => {}
-        Mask::First(valid) => {
+    match sees {
+        Sees::All => {}
+        Sees::First(valid) => {
             let hidden = hide(valid.iter().flat_map(|n| (0..nk).map(move |i| i < *n)).collect());
             scores = scores + tensor(hidden).reshape([b, 1, 1, nk]);
         }
-        Mask::Causal => {
+        Sees::Causal => {
             let hidden = hide((0..nq).flat_map(|i| (0..nk).map(move |j| j <= i)).collect());
             scores = scores + tensor(hidden).reshape([1, 1, nq, nk]);
         }

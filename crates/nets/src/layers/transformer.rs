@@ -4,7 +4,7 @@
 //! EVA's block in [`blip2`](crate::blip2) only looks alike: its keys have no bias, and its
 //! published weights keep the other two apart.
 
-use super::{Activation, LayerNorm, Linear, Numbers, causal_attention, self_attention};
+use super::{Activation, LayerNorm, Linear, Numbers, Sees, self_attention};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 
@@ -74,9 +74,8 @@ impl Transformer {
     /// One block: x (B, T, D) → (B, T, D).
     pub fn step(&self, block: &Block, x: Tensor<3>) -> Tensor<3> {
         let qkv = block.qkv.forward(block.norm1.forward(x.clone())); // (B, T, 3D)
-        let rounded = block.qkv.frozen.rounds();
-        let attend = if self.causal { causal_attention } else { self_attention };
-        let mixed = attend(qkv, self.heads, rounded);
+        let sees = if self.causal { Sees::Causal } else { Sees::All };
+        let mixed = self_attention(qkv, self.heads, sees, block.qkv.frozen.rounds());
         let x = block.proj.onto(mixed, x);
         let hidden = block.fc1.then(block.norm2.forward(x.clone()), self.activation);
         block.fc2.onto(hidden, x)

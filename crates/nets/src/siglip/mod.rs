@@ -19,7 +19,7 @@ pub mod import;
 
 pub use config::{Config, PRESETS};
 
-use crate::layers::{self, Activation, LayerNorm, Linear, Transformer};
+use crate::layers::{self, Activation, Beside, LayerNorm, Linear, Numbers, Sees, Transformer};
 use crate::words::Words;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
@@ -77,6 +77,8 @@ pub struct Head {
     heads: usize,
     #[module(skip)]
     activation: Activation,
+    #[module(skip)]
+    beside: Beside,
 }
 
 /// The tower that reads words.
@@ -122,6 +124,7 @@ impl Siglip {
                     fc2: linear(v.mlp, v.width),
                     heads: v.heads,
                     activation: c.activation,
+                    beside: Beside::default(),
                 },
                 patch: c.patch,
             },
@@ -153,12 +156,17 @@ impl Vision {
 }
 
 impl Head {
+    /// Packs the weights that every patch goes through, which never change again; the rest sees one token.
+    pub fn pack(&mut self, numbers: Numbers) {
+        self.beside.pack([&mut self.key, &mut self.value], numbers);
+    }
+
     /// tokens (N, P, D) → (N, D)
     pub fn forward(&self, tokens: Tensor<3>) -> Tensor<2> {
         let [n, _, d] = tokens.dims();
         let probe = self.query.forward(self.probe.val().reshape([1, 1, d])).expand([n, 1, d]);
-        let (k, v) = (self.key.forward(tokens.clone()), self.value.forward(tokens));
-        let x = self.proj.forward(layers::attention(probe, k, v, self.heads, None)); // (N, 1, D)
+        let kv = self.beside.forward([&self.key, &self.value], tokens); // (N, P, 2D)
+        let x = self.proj.forward(layers::attention(probe, kv, self.heads, Sees::All, self.beside.rounds())); // (N, 1, D)
         let hidden = layers::activate(self.fc1.forward(self.norm.forward(x.clone())), self.activation);
         (x + self.fc2.forward(hidden)).reshape([n, d])
     }
