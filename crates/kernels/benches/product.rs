@@ -108,6 +108,17 @@ fn main() {
                 let t = best(|| product_packed(&mut y, (0, n), Mat::dense(&x, m, k), &packed, &e));
                 line += &format!(" {name} {:.0}", g / t);
             }
+            let bias = vec![0.1; n];
+            let rest = r(m * n);
+            let bf16 = Packed::new(w, Precision::Bf16);
+            for (name, e) in [
+                ("bias", Epilogue::bias(&bias)),
+                ("gelu", Epilogue { activation: Some(Activation::Gelu), ..Epilogue::bias(&bias) }),
+                ("onto", Epilogue { residual: Some(&rest), ..Epilogue::bias(&bias) }),
+            ] {
+                let t = best(|| product_packed(&mut y, (0, n), Mat::dense(&x, m, k), &bf16, &e));
+                line += &format!(" {name} {:.0}", g / t);
+            }
             println!("{line}");
         }
     });

@@ -307,12 +307,11 @@ impl Backbone {
                 net.qformer.pack(numbers);
             }
             Self::Clip(net) => {
-                net.vision.transformer.pack(numbers);
+                net.vision.pack(numbers);
                 net.text.transformer.pack(numbers);
             }
             Self::Siglip(net) => {
-                net.vision.transformer.pack(numbers);
-                net.vision.head.pack(numbers);
+                net.vision.pack(numbers);
                 net.text.transformer.pack(numbers);
             }
         }

@@ -67,6 +67,12 @@ const TWO: usize = 32;
 /// The same for narrower tiles and what is left.
 const ONE: usize = 16;
 
+/// Numbers from a place on, as an array: with a slice, the compiler adds one number after the other.
+#[inline(always)]
+fn some<const N: usize>(all: &[f32], from: usize) -> [f32; N] {
+    std::array::from_fn(|i| all[from..from + N][i])
+}
+
 #[inline(always)]
 fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32; N], out: &mut [f32; N], turn: Turn) {
     let Turn { first, last, at, col } = turn;
@@ -80,7 +86,7 @@ fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32
     if last {
         let e = w.epilogue;
         if let Some((scales, extra)) = w.bytes {
-            let (scales, extra, row) = (&scales[col..][..N], &extra[col..][..N], w.row_scales[row]);
+            let (scales, extra, row) = (some::<N>(scales, col), some::<N>(extra, col), w.row_scales[row]);
             for i in 0..N {
                 v[i] = (v[i] - extra[i]) * (row * scales[i]);
             }
@@ -91,7 +97,7 @@ fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32
             }
         }
         if let Some(bias) = e.bias {
-            let bias = &bias[col..][..N];
+            let bias = some::<N>(bias, col);
             for i in 0..N {
                 v[i] += bias[i];
             }
@@ -100,7 +106,7 @@ fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32
             activation::lanes::<FMA, N>(kind, &mut v);
         }
         if let Some(residual) = e.residual {
-            let residual = &residual[at..][..N];
+            let residual = some::<N>(residual, at);
             for i in 0..N {
                 v[i] += residual[i];
             }

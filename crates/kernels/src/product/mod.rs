@@ -160,7 +160,7 @@ impl<'a> Mat<'a> {
 }
 
 /// `out = epilogue(a · b)`, where `out` is a row-major window into a slice: rows of `b`'s width,
-/// `row_step` apart from `offset` on.
+/// `row_step` apart from `offset` on. All of the window is written, and nothing of it read before.
 ///
 /// # Panics
 /// If the inner sizes differ, or the window or the epilogue's slices are too short.
@@ -605,15 +605,23 @@ impl Job<'_> {
 }
 
 impl Job<'_> {
-    /// Asks for the output under a tile, which will be there when its sums are. A hint: nothing is read.
+    /// Asks for the output under a tile, and for what is added to it, which will be there when its sums are. A
+    /// hint: nothing is read.
     #[inline(always)]
     fn fetch_soon(&self, row: usize, col: usize, (rows, cols): (usize, usize)) {
         #[cfg(target_arch = "x86_64")]
-        for r in row..row + rows {
-            for c in (col..col + cols).step_by(16) {
-                use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-                // SAFETY: prefetching never faults, whatever the address; SSE is part of x86-64.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(self.out.at.wrapping_add(r * self.out.row_step + c).cast()) };
+        {
+            use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+            let rest = self.epilogue.residual.map(|r| r.as_ptr().wrapping_add(self.offset));
+            for at in (row..row + rows).map(|r| r * self.out.row_step) {
+                for at in (at + col..at + col + cols).step_by(16) {
+                    // SAFETY: prefetching never faults, whatever the address; SSE is part of x86-64.
+                    unsafe { _mm_prefetch::<_MM_HINT_T0>(self.out.at.wrapping_add(at).cast()) };
+                    if let Some(rest) = rest {
+                        // SAFETY: as above.
+                        unsafe { _mm_prefetch::<_MM_HINT_T0>(rest.wrapping_add(at).cast()) };
+                    }
+                }
             }
         }
         #[cfg(not(target_arch = "x86_64"))]

@@ -35,6 +35,10 @@ pub struct Patches {
     pub bias: Option<Param<Tensor<1>>>,
     #[module(skip)]
     patch: usize,
+    #[module(skip)]
+    width: usize,
+    #[module(skip)]
+    frozen: Frozen,
 }
 
 /// One transformer block.
@@ -75,6 +79,8 @@ impl Vit {
                 weight: layers::drawn([pixels, d], (1.0 / pixels as f64).sqrt(), device),
                 bias: eva.then(|| Param::from_tensor(Tensor::zeros([d], device))),
                 patch: c.patch,
+                width: d,
+                frozen: Frozen::default(),
             },
             cls_token: layers::drawn([1, 1, d], 0.02, device),
             pos_embed: layers::drawn([1, c.tokens(), d], 0.02, device),
@@ -88,8 +94,9 @@ impl Vit {
         self.blocks.iter().fold(self.embed(pixels), |x, block| block.forward(x))
     }
 
-    /// Packs the weights of all blocks, which never change again; cutting into patches is a trifle.
+    /// Packs the weights of all blocks and of the patches, which never change again.
     pub fn pack(&mut self, numbers: Numbers) {
+        self.patch_embed.frozen.pack([&mut self.patch_embed.weight], numbers.of_pixels());
         for block in &mut self.blocks {
             block.frozen.pack([&mut block.qkv], numbers);
             for layer in [&mut block.proj, &mut block.fc1, &mut block.fc2] {
@@ -114,12 +121,11 @@ impl Vit {
 impl Patches {
     /// pixels (N, 3, S, S) → tokens (N, P, D)
     pub fn forward(&self, pixels: Tensor<4>) -> Tensor<3> {
-        let weight = self.weight.val();
         let bias = match &self.bias {
             Some(bias) => bias.val(),
-            None => Tensor::zeros([weight.dims()[1]], &weight.device()),
+            None => Tensor::zeros([self.width], &pixels.device()),
         };
-        layers::linear(layers::patches(pixels, self.patch), weight, bias)
+        self.frozen.apply(layers::patches(pixels, self.patch), (&self.weight, bias), None, None)
     }
 }
 

@@ -2,7 +2,7 @@
 //! blocks.
 
 use super::{Config, project};
-use crate::layers::{self, LayerNorm, Transformer};
+use crate::layers::{self, Frozen, LayerNorm, Numbers, Transformer};
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
@@ -25,6 +25,8 @@ pub struct Vision {
     pub proj: Param<Tensor<2>>,
     #[module(skip)]
     patch: usize,
+    #[module(skip)]
+    frozen: Frozen,
 }
 
 /// What the tower makes of some pictures.
@@ -53,7 +55,14 @@ impl Vision {
             norm_post: LayerNorm::new(t.width, c.eps, device),
             proj: layers::drawn([t.width, c.embed], std, device),
             patch: c.patch,
+            frozen: Frozen::default(),
         }
+    }
+
+    /// Packs the weights of all blocks and of the patches, which never change again.
+    pub fn pack(&mut self, numbers: Numbers) {
+        self.frozen.pack([&mut self.patch_embed], numbers.of_pixels());
+        self.transformer.pack(numbers);
     }
 
     /// pixels (N, 3, S, S) → what they show
@@ -71,7 +80,7 @@ impl Vision {
         let patches = layers::patches(pixels, self.patch); // (N, P, 3·p·p)
         let d = self.cls_token.dims()[0];
         let zeros = Tensor::zeros([d], &patches.device());
-        let x = layers::linear(patches, self.patch_embed.val(), zeros); // (N, P, D)
+        let x = self.frozen.apply(patches, (&self.patch_embed, zeros), None, None); // (N, P, D)
         let class = self.cls_token.val().reshape([1, 1, d]).expand([n, 1, d]);
         Tensor::cat(vec![class, x], 1) + self.pos_embed.val().unsqueeze::<3>()
     }

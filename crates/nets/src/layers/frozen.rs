@@ -36,6 +36,14 @@ impl Numbers {
         Self::NAMES.iter().find(|(n, _)| *n == name).map(|(_, numbers)| *numbers)
     }
 
+    /// What the product of the pixels takes: it is a small part of the work, and all else rests on it.
+    pub fn of_pixels(self) -> Self {
+        match self {
+            Self::Int8 => Self::Bf16,
+            numbers => numbers,
+        }
+    }
+
     /// A right factor as these numbers.
     pub fn packed(self, weights: Mat<'_>) -> Packed {
         match self {

@@ -142,6 +142,13 @@ impl Siglip {
 }
 
 impl Vision {
+    /// Packs the weights of all blocks, of the patches and of the head, which never change again.
+    pub fn pack(&mut self, numbers: Numbers) {
+        self.patch_embed.pack(numbers.of_pixels());
+        self.transformer.pack(numbers);
+        self.head.pack(numbers);
+    }
+
     /// pixels (N, 3, S, S) → all tokens after the last norm (N, P, D)
     pub fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
         let x = self.patch_embed.forward(layers::patches(pixels, self.patch)); // (N, P, D)
