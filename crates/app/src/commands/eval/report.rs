@@ -33,9 +33,12 @@ enum Form {
     Latex,
 }
 
-/// Refuses a file whose ending says no form, before anything is computed.
+/// Refuses a file whose ending says no form, and makes its folder, before anything is computed.
 pub fn check(file: &Path) -> Result<(), Failure> {
-    form(file).map(drop)
+    form(file)?;
+    let Some(folder) = file.parent() else { return Ok(()) };
+    let about = |e| Failure::from(e).about(format!("cannot make the folder {}", shown(folder)));
+    std::fs::create_dir_all(folder).map_err(about)
 }
 
 fn form(file: &Path) -> Result<Form, Failure> {
