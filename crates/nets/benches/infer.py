@@ -364,6 +364,18 @@ def main():
         print(f"| one product | | {kind} | {speed:.0f} | 1.00 |")
     for work, batch, kind, speed in speeds:
         print(f"| {work} | {batch} | {kind} | {speed:.0f} | {speed / alone[kind]:.2f} |")
+    print("\n## How time grows with threads\n")
+    print("Likebut alone, milliseconds by the clock, as many threads as the column says, in turns.\n")
+    counts = sorted({1, *(1 << i for i in range(1, 8) if 1 << i < a.threads), a.threads})
+    print("| work | batch | numbers | " + " | ".join(f"{n}" for n in counts) + " | times |")
+    print("|---|--:|---|" + "--:|" * (len(counts) + 1))
+    teams = [Ours(a.program, n) for n in counts]
+    for work, batch, kind in ((w, b, k) for w, b, k, _ in speeds if k != "int8"):
+        rounds = [[settled(lambda: team.run(work, batch, kind))[0] for team in teams] for _ in range(ROUNDS + 1)][1:]
+        ms = [statistics.median(r[i] for r in rounds) for i in range(len(teams))]
+        print(f"| {work} | {batch} | {kind} | " + " | ".join(f"{v:.1f}" for v in ms) + f" | {ms[0] / ms[-1]:.2f} |", flush=True)
+        for team in teams:
+            team.ask("forget")
 
 
 main()

@@ -380,7 +380,12 @@ pub fn how(f: &Findings) -> Vec<String> {
         "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \
          with 95 % bootstrap intervals over questions."
             .into(),
-        format!("Machine: {}. Training took {:.1} minutes in all.", crate::machine::machine(), minutes(f)),
+        format!(
+            "Machine: {}. Half of the {} runs trained for less than {:.0} s.",
+            crate::machine::machine(),
+            f.runs.outcomes.len(),
+            usual_secs(f)
+        ),
     ]
 }
 
@@ -390,6 +395,9 @@ pub fn left_out(f: &Findings) -> Vec<String> {
     variants.chain(f.runs.broken.iter().map(|(name, why)| format!("{name}: {why}"))).collect()
 }
 
-fn minutes(f: &Findings) -> f64 {
-    f.runs.outcomes.iter().map(|o| o.secs).sum::<f64>() / 60.0
+/// The median: a run that was paused, or shared the machine, says nothing of the others.
+fn usual_secs(f: &Findings) -> f64 {
+    let mut secs: Vec<f64> = f.runs.outcomes.iter().map(|o| o.secs).collect();
+    secs.sort_by(f64::total_cmp);
+    secs.get(secs.len() / 2).copied().unwrap_or_default()
 }

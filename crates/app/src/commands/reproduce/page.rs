@@ -7,7 +7,7 @@ use train::reproduce::{Line, printed};
 use crate::page::maps;
 
 use super::markdown::costs;
-use super::plot::{Bar, bars, curve};
+use super::plot::{Point, curve, rows};
 use super::{EXHIBITS, Findings, average_of, columns, how, left_out, said, title};
 
 const TOKENS: &str = include_str!("../../page/tokens.css");
@@ -19,7 +19,7 @@ td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .wide{overflow-x:auto}svg{width:100%;height:auto;background:var(--surface);border:1px solid var(--line);margin:.75rem 0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
 svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);font-size:11px}
-.ours{fill:var(--accent)}.theirs{fill:var(--ink-soft)}.spread{stroke:var(--ink);fill:none;stroke-width:1.2}
+.ours{fill:var(--accent)}.theirs{fill:var(--ink-soft)}.rail{stroke:var(--line);fill:none}.spread{stroke:var(--ink);fill:none;stroke-width:1.2}
 .case{margin:1.5rem 0;padding:1rem;border:1px solid var(--line);background:var(--surface)}.case h3{margin:0;font-family:var(--serif)}
 .answers{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}.answers span{flex:0 0 6rem;color:var(--ink-soft);font-size:.875rem}
 .answers img{width:8rem;border:3px solid transparent}.answers .right{border-color:var(--good)}
@@ -72,8 +72,8 @@ pub fn report(f: &Findings) -> String {
                 sweeps(&mut out, f, &[("prototypes taken, k", TAKEN), ("weight of the schema loss, λ", WEIGHTS)])
             }
             _ => {
-                let all = lines.iter().filter_map(|l| bar(f, l, &l.variant)).collect::<Vec<_>>();
-                out.push_str(&bars(&format!("{title}: mean of {}", average_of(f.runs.data)), &all));
+                let all = lines.iter().filter_map(|l| point(f, l, &l.variant)).collect::<Vec<_>>();
+                out.push_str(&rows(&format!("{title}: mean of {}", average_of(f.runs.data)), &all));
             }
         }
         table(&mut out, f, &lines);
@@ -151,16 +151,16 @@ const WEIGHTS: &[(f64, &str)] = &[
 fn sweeps(out: &mut String, f: &Findings, which: &[(&str, &[(f64, &str)])]) {
     out.push_str("<div class=\"two\">");
     for (axis, points) in which {
-        let found: Vec<(f64, Bar)> =
-            points.iter().filter_map(|(at, name)| Some((*at, bar(f, f.summary.find(name)?, name)?))).collect();
+        let found: Vec<(f64, Point)> =
+            points.iter().filter_map(|(at, name)| Some((*at, point(f, f.summary.find(name)?, name)?))).collect();
         out.push_str(&curve(&format!("mean of {} over {axis}", average_of(f.runs.data)), axis, &found));
     }
     out.push_str("</div>");
 }
 
-fn bar(f: &Findings, line: &Line, name: &str) -> Option<Bar> {
+fn point(f: &Findings, line: &Line, name: &str) -> Option<Point> {
     let all = line.groups.first()?;
-    Some(Bar {
+    Some(Point {
         name: name.to_owned(),
         value: all.average.mean,
         half: all.average.half.unwrap_or(0.0),

@@ -1,9 +1,10 @@
-//! Plots as SVG, drawn here: bars with intervals, and curves over a setting.
+//! Plots as SVG, drawn here: points with intervals, and curves over a setting. No bars: their length would say
+//! that they begin at nothing, and differences of a point would be too small to see if they did.
 
 use std::fmt::Write as _;
 
-/// One bar or point: its name, our value with half its interval, and the paper's.
-pub struct Bar {
+/// One point: its name, our value with half its interval, and the paper's.
+pub struct Point {
     /// Under or beside it.
     pub name: String,
     /// Ours.
@@ -28,13 +29,13 @@ fn scale(values: impl Iterator<Item = f64>) -> (f64, f64) {
     ((low - room).max(0.0).floor(), (high + room).ceil())
 }
 
-/// Horizontal bars: ours on the left half with intervals, the paper's on the right half, each on its own
+/// A row for each: ours on the left half with intervals, the paper's on the right half, each on its own
 /// scale, because the two are marks of different data.
-pub fn bars(caption: &str, bars: &[Bar]) -> String {
-    let height = ROW * bars.len() as f64 + 44.0;
-    let paper: Vec<f64> = bars.iter().filter_map(|b| b.paper).collect();
+pub fn rows(caption: &str, points: &[Point]) -> String {
+    let height = ROW * points.len() as f64 + 44.0;
+    let paper: Vec<f64> = points.iter().filter_map(|b| b.paper).collect();
     let half = if paper.is_empty() { WIDTH - LEFT - 60.0 } else { (WIDTH - LEFT) / 2.0 - 60.0 };
-    let (low, high) = scale(bars.iter().flat_map(|b| [b.value - b.half, b.value + b.half]));
+    let (low, high) = scale(points.iter().flat_map(|b| [b.value - b.half, b.value + b.half]));
     let (paper_low, paper_high) = scale(paper.iter().copied());
     let x = |v: f64| LEFT + (v - low) / (high - low) * half;
     let paper_at = LEFT + half + 70.0;
@@ -47,38 +48,40 @@ pub fn bars(caption: &str, bars: &[Bar]) -> String {
             "<text x=\"{paper_at:.1}\" y=\"16\" class=\"axis\">paper (WebVid-CoVR), from {paper_low:.0} to {paper_high:.0}</text>"
         );
     }
-    for (i, bar) in bars.iter().enumerate() {
+    for (i, point) in points.iter().enumerate() {
         let y = 26.0 + ROW * i as f64;
         let mid = y + ROW / 2.0 - 2.0;
         let _ = write!(
             out,
             "<text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\">{}</text>\
-             <rect class=\"ours\" x=\"{LEFT}\" y=\"{:.1}\" width=\"{:.1}\" height=\"14\"/>",
+             <path class=\"rail\" d=\"M{LEFT} {mid:.1}H{:.1}\"/>",
             LEFT - 8.0,
             mid + 4.0,
-            super::page::escape(&bar.name),
-            mid - 7.0,
-            (x(bar.value) - LEFT).max(0.0),
+            super::page::escape(&point.name),
+            LEFT + half,
         );
-        let (a, b) = (x((bar.value - bar.half).max(low)), x(bar.value + bar.half));
+        let (a, b) = (x((point.value - point.half).max(low)), x(point.value + point.half));
         let _ = write!(
             out,
             "<path class=\"spread\" d=\"M{a:.1} {mid:.1}H{b:.1}M{a:.1} {:.1}v8M{b:.1} {:.1}v8\"/>\
+             <circle class=\"ours\" cx=\"{:.1}\" cy=\"{mid:.1}\" r=\"5\"/>\
              <text x=\"{:.1}\" y=\"{:.1}\" class=\"value\">{:.1}</text>",
             mid - 4.0,
             mid - 4.0,
-            b + 6.0,
+            x(point.value),
+            b + 8.0,
             mid + 4.0,
-            bar.value,
+            point.value,
         );
-        if let Some(paper) = bar.paper {
-            let w = paper_x(paper).max(0.0);
+        if let Some(paper) = point.paper {
+            let at = paper_at + paper_x(paper).max(0.0);
             let _ = write!(
                 out,
-                "<rect class=\"theirs\" x=\"{paper_at:.1}\" y=\"{:.1}\" width=\"{w:.1}\" height=\"14\"/>\
+                "<path class=\"rail\" d=\"M{paper_at:.1} {mid:.1}H{:.1}\"/>\
+                 <circle class=\"theirs\" cx=\"{at:.1}\" cy=\"{mid:.1}\" r=\"5\"/>\
                  <text x=\"{:.1}\" y=\"{:.1}\" class=\"value\">{paper:.1}</text>",
-                mid - 7.0,
-                paper_at + w + 6.0,
+                paper_at + half - 10.0,
+                at + 10.0,
                 mid + 4.0,
             );
         }
@@ -87,10 +90,10 @@ pub fn bars(caption: &str, bars: &[Bar]) -> String {
 }
 
 /// A curve over a setting, in the order of its values.
-pub fn curve(caption: &str, axis: &str, points: &[(f64, Bar)]) -> String {
+pub fn curve(caption: &str, axis: &str, points: &[(f64, Point)]) -> String {
     let (w, h) = (420.0, 260.0);
     let (left, bottom, top, right) = (48.0, 216.0, 28.0, 400.0);
-    let (low, high) = scale(points.iter().flat_map(|(_, b)| [b.value - b.half, b.value + b.half]));
+    let (low, high) = scale(points.iter().flat_map(|(_, p)| [p.value - p.half, p.value + p.half]));
     let (first, last) = points.iter().fold((f64::MAX, f64::MIN), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
     let span = (last - first).max(1e-9);
     let x = |v: f64| left + 12.0 + (v - first) / span * (right - left - 24.0);
@@ -114,10 +117,10 @@ pub fn curve(caption: &str, axis: &str, points: &[(f64, Bar)]) -> String {
         super::page::escape(axis),
     );
     let mut path = String::new();
-    for (i, (at, bar)) in points.iter().enumerate() {
-        let (px, py) = (x(*at), y(bar.value));
+    for (i, (at, point)) in points.iter().enumerate() {
+        let (px, py) = (x(*at), y(point.value));
         let _ = write!(path, "{}{px:.1} {py:.1}", if i == 0 { "M" } else { "L" });
-        let (a, b) = (y((bar.value - bar.half).max(low)), y(bar.value + bar.half));
+        let (a, b) = (y((point.value - point.half).max(low)), y(point.value + point.half));
         let _ = write!(
             out,
             "<path class=\"spread\" d=\"M{px:.1} {a:.1}V{b:.1}\"/><circle class=\"ours\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"4\"/>\
@@ -140,13 +143,13 @@ mod tests {
 
     #[test]
     fn plots_hold_every_value_and_escape_names() {
-        let bar = |name: &str, value, paper| Bar { name: name.into(), value, half: 1.0, paper };
-        let svg = bars("a < b", &[bar("full", 61.25, Some(85.63)), bar("x & y", 58.0, None)]);
+        let point = |name: &str, value, paper| Point { name: name.into(), value, half: 1.0, paper };
+        let svg = rows("a < b", &[point("full", 61.25, Some(85.63)), point("x & y", 58.0, None)]);
         for part in ["a &lt; b", "x &amp; y", ">61.2<", ">85.6<", "</svg>"] {
             assert!(svg.contains(part), "{part}: {svg}");
         }
-        let svg = curve("μ", "momentum", &[(0.0, bar("a", 50.0, None)), (0.9, bar("b", 60.0, None))]);
+        let svg = curve("μ", "momentum", &[(0.0, point("a", 50.0, None)), (0.9, point("b", 60.0, None))]);
         assert_eq!(svg.matches("<circle").count(), 2);
-        assert!(!svg.contains("NaN") && !bars("none", &[]).contains("NaN"));
+        assert!(!svg.contains("NaN") && !rows("none", &[]).contains("NaN"));
     }
 }
