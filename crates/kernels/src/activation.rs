@@ -22,7 +22,7 @@ const TANH: u8 = 2;
 /// Numbers that one thread takes at a time.
 const PIECE: usize = 1 << 14;
 
-/// Φ(x), the share of a normal distribution that lies below x, to 5e-8 absolute: `0.5 + x · P(x²) / Q(x²)`, fitted
+/// Φ(x), the share of a normal distribution that lies below x, to 1e-7 absolute: `0.5 + x · P(x²) / Q(x²)`, fitted
 /// where Φ is not 0 or 1 to that accuracy. A quotient needs no exponential, and a polynomial alone would lose its
 /// digits in sums of large terms.
 #[inline(always)]

@@ -575,8 +575,8 @@ impl Job<'_> {
                     let high = T::ROWS.min(rows.1 - row);
                     let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
                     self.fetch_soon(row, col, (high, wide));
-                    // SAFETY: `left` has room for all rows of a block and one tile more, in either
-                    // order; `panel` holds `words` rows of `COLS`; `tile` has room for the largest
+                    // SAFETY: `left` has room for all rows of a block, which are whole tiles, and packed
+                    // here for one tile more, in either order; `panel` holds `words` rows of `COLS`; `tile` has room for the largest
                     // tile; the path's features are there (`product_on`).
                     unsafe {
                         T::run(

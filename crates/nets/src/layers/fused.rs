@@ -113,8 +113,8 @@ fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
     t
 }
 
-/// A tensor of this shape, whose numbers `write` writes: zeros, which would be written over at once, cost a
-/// tenth of a small network's time.
+/// A tensor of this shape, whose numbers `write` writes: zeros would be written over at once, and one thread
+/// would write them while the others wait.
 ///
 /// # Safety
 /// `write` leaves no number unwritten, and reads none that it has not written.
