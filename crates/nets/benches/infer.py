@@ -44,6 +44,8 @@ except ImportError:
 ROUNDS = 7
 # Rows, k and columns of the bench program's work `product`.
 PRODUCT = (2056, 1408, 1408)
+# Operations of its work `units`, bytes of its work `memory`.
+UNITS, MEMORY = 2**35, 2**29
 
 
 class Block(nn.Module):
@@ -175,6 +177,7 @@ def ids(batch):
 
 
 ALL = ("f32", "bf16", "int8")
+BYTES = {"f32": 4, "bf16": 2, "int8": 1}
 # Work, how the network is made, its input, the batches, what is multiplied.
 WORKS = [
     ("vit-g-block-224", lambda: Block(1408, 16, 6144), tokens(257, 1408), (1, 4, 8), ALL),
@@ -211,6 +214,9 @@ class Ours:
         clock, used = self.ask(f"{work} {batch} {numbers}").split()
         return float(clock), float(used)
 
+    def knows(self, work, batch, numbers):
+        return self.ask(f"{work} {batch} {numbers}").strip() != "unknown"
+
 
 def timed(work):
     start, cpu = time.perf_counter(), time.process_time()
@@ -225,6 +231,11 @@ def operations(net, x):
     return counter.get_total_flops()
 
 
+def weights(net):
+    """Numbers that every forward pass reads, those of matrix products alone."""
+    return sum(layer.weight.numel() for layer in net.modules() if isinstance(layer, (nn.Linear, nn.Conv2d)))
+
+
 def settled(run):
     """A run after a tenth of a second of runs that do not count: others' threads spin for a while after
     their work, and threads that slept are not at once where there is room for them."""
@@ -232,6 +243,15 @@ def settled(run):
     while time.perf_counter() < until:
         run()
     return run()
+
+
+def ceiling(ours, work, kind, count):
+    """Billions of `count` that one run of a work makes a second; nothing where the program cannot say."""
+    if not ours.knows(work, 1, kind):
+        return None
+    ms = statistics.median(settled(lambda: ours.run(work, 1, kind))[0] for _ in range(ROUNDS))
+    ours.ask("forget")
+    return count / ms / 1e6
 
 
 def ways(ours, work, make, given, batch, threads, numbers):
@@ -327,8 +347,8 @@ def main():
     known = [f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in flags]
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
-    print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the processor time of the way named")
-    print("divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
+    print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the time of the way")
+    print("named divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
     print("| machine | |\n|---|---|")
     print(f"| processor | {model}: {' '.join(known)} |")
     print(f"| threads | {a.threads} |")
@@ -338,8 +358,9 @@ def main():
     print(f"| ONNX Runtime | {onnxruntime.__version__ if onnxruntime else 'not installed'} |\n")
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
-    each = {kind: [settled(lambda: ours.run("product", 1, kind))[0] for _ in range(ROUNDS + 1)][1:] for kind in ALL}
-    alone = {kind: 2 * math.prod(PRODUCT) / statistics.median(ms) / 1e6 for kind, ms in each.items()}
+    alone = {kind: ceiling(ours, "product", kind, 2 * math.prod(PRODUCT)) for kind in ALL}
+    units = {kind: ceiling(ours, "units", kind, UNITS) for kind in ALL}
+    memory = ceiling(ours, "memory", "f32", MEMORY)
     speeds = []
     for work, make, given, batches, numbers in WORKS:
         if only and work not in only:
@@ -353,24 +374,35 @@ def main():
                 mine = rows["likebut " + name.split()[-1]]
                 print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {clock / mine[0]:.2f} | {used / mine[1]:.2f} |", flush=True)
             ours.ask("forget")
-            count = operations(make().eval().requires_grad_(False), given(1)) * batch
+            net = make().eval().requires_grad_(False)
+            count, read = operations(net, given(1)) * batch, weights(net)
             for kind in numbers:
-                speeds.append((work, batch, kind, count / rows[f"likebut {kind}"][0] / 1e6))
+                ms = rows[f"likebut {kind}"][0]
+                speeds.append((work, batch, kind, count / ms / 1e6, read * BYTES[kind] / ms / 1e6))
     print("\n## How far from the limit\n")
-    print("The same runs of likebut as billions of multiplications and additions a second (those of matrix products), and")
-    print(f"as a share of what it reaches in one product alone, {PRODUCT[0]} × {PRODUCT[1]} by {PRODUCT[1]} × {PRODUCT[2]}.\n")
-    print("| work | batch | numbers | a second | of one product |\n|---|--:|---|--:|--:|")
-    for kind, speed in alone.items():
-        print(f"| one product | | {kind} | {speed:.0f} | 1.00 |")
-    for work, batch, kind, speed in speeds:
-        print(f"| {work} | {batch} | {kind} | {speed:.0f} | {speed / alone[kind]:.2f} |")
+    print("The same runs of likebut as billions of multiplications and additions a second (those of matrix products), as")
+    print("a share of what the processor's units do on numbers that never leave the registers, and of what likebut reaches")
+    print(f"in one product alone, {PRODUCT[0]} × {PRODUCT[1]} by {PRODUCT[1]} × {PRODUCT[2]}. Then the billions of bytes a second at which the")
+    print("weights come in, each read once, as a share of what memory gives where it is only read.\n")
+    print("| work | batch | numbers | a second | of the units | of one product | weights, GB/s | of memory |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|")
+    share = lambda part, whole: f"{part / whole:.2f}" if whole else "-"
+    for kind in ALL:
+        if units[kind]:
+            print(f"| the units | | {kind} | {units[kind]:.0f} | 1.00 | | | |")
+    for kind in ALL:
+        print(f"| one product | | {kind} | {alone[kind]:.0f} | {share(alone[kind], units[kind])} | 1.00 | | |")
+    print(f"| memory | | | | | | {memory:.1f} | 1.00 |")
+    for work, batch, kind, speed, read in speeds:
+        of = f"{share(speed, units[kind])} | {share(speed, alone[kind])} | {read:.1f} | {share(read, memory)}"
+        print(f"| {work} | {batch} | {kind} | {speed:.0f} | {of} |")
     print("\n## How time grows with threads\n")
     print("Likebut alone, milliseconds by the clock, as many threads as the column says, in turns.\n")
     counts = sorted({1, *(1 << i for i in range(1, 8) if 1 << i < a.threads), a.threads})
     print("| work | batch | numbers | " + " | ".join(f"{n}" for n in counts) + " | times |")
     print("|---|--:|---|" + "--:|" * (len(counts) + 1))
     teams = [Ours(a.program, n) for n in counts]
-    for work, batch, kind in ((w, b, k) for w, b, k, _ in speeds if k != "int8"):
+    for work, batch, kind in ((w, b, k) for w, b, k, *_ in speeds if k != "int8"):
         rounds = [[settled(lambda: team.run(work, batch, kind))[0] for team in teams] for _ in range(ROUNDS + 1)][1:]
         ms = [statistics.median(r[i] for r in rounds) for i in range(len(teams))]
         print(f"| {work} | {batch} | {kind} | " + " | ".join(f"{v:.1f}" for v in ms) + f" | {ms[0] / ms[-1]:.2f} |", flush=True)

@@ -3,9 +3,11 @@
 //! asks the same program in turns with PyTorch and OpenVINO.
 //!
 //! Weights, pixels and words are random: the arithmetic is the same. The work `product` is one large
-//! product and nothing else ([`PRODUCT`]): the limit that a network is held against. With `serve`, each line of the
-//! standard input, `<work> <batch> <numbers>`, is answered by the milliseconds of one run, by the clock
+//! product and nothing else ([`PRODUCT`]), `units` and `memory` are what the machine itself can do ([`limit`]): the
+//! limits that a network is held against. With `serve`, each line of the standard input, `<work> <batch> <numbers>`, is answered by the milliseconds of one run, by the clock
 //! and of all processors together.
+
+mod limit;
 
 use burn::tensor::{Distribution, Int, Tensor};
 use nets::layers::Numbers;
@@ -55,7 +57,9 @@ fn serve() {
             continue;
         }
         let made = || match words[..] {
-            [work, batch, numbers] => work_of(work, batch.parse().ok()?, Numbers::named(numbers)?),
+            [work, batch, numbers] => {
+                limit::named(work, numbers).or_else(|| work_of(work, batch.parse().ok()?, Numbers::named(numbers)?))
+            }
             _ => None,
         };
         if !known.contains_key(&line) {
