@@ -14,7 +14,7 @@ use crate::shell;
 const FILE: &str = "results/benchmarks.md";
 
 /// The order in the file: the way of the water. What is not named here comes last.
-const ORDER: &[&str] = &["media", "nets", "methods", "library", "search", "train"];
+const ORDER: &[&str] = &["media", "kernels", "nets", "methods", "library", "search", "train"];
 
 /// CPU features that our kernels, or those of what we stand on, choose by.
 const FEATURES: &[&str] = &[

@@ -14,16 +14,14 @@ random inputs, ONNX Runtime what it quantises dynamically.
 import argparse
 import contextlib
 import math
-import platform
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 import warnings
 
 import torch
 import torch.nn.functional as F
+from asked import ROUNDS, Ours, machine, settled, timed
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -41,7 +39,6 @@ try:
 except ImportError:
     onnxruntime = None
 
-ROUNDS = 7
 # Rows, k and columns of the bench program's work `product`.
 PRODUCT = (2056, 1408, 1408)
 # Operations of its work `units`, bytes of its work `memory`.
@@ -198,32 +195,6 @@ WORKS = [
 PLAIN = ("vit-g-224", "vit-g-364")
 
 
-class Ours:
-    """The bench program, asked line by line."""
-
-    def __init__(self, program, threads):
-        command = [program, "serve", str(threads)]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def ask(self, line):
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        return self.process.stdout.readline()
-
-    def run(self, work, batch, numbers):
-        clock, used = self.ask(f"{work} {batch} {numbers}").split()
-        return float(clock), float(used)
-
-    def knows(self, work, batch, numbers):
-        return self.ask(f"{work} {batch} {numbers}").strip() != "unknown"
-
-
-def timed(work):
-    start, cpu = time.perf_counter(), time.process_time()
-    work()
-    return (time.perf_counter() - start) * 1e3, (time.process_time() - cpu) * 1e3
-
-
 def operations(net, x):
     """Multiplications and additions of one forward pass, those of matrix products alone."""
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
@@ -234,15 +205,6 @@ def operations(net, x):
 def weights(net):
     """Numbers that every forward pass reads, those of matrix products alone."""
     return sum(layer.weight.numel() for layer in net.modules() if isinstance(layer, (nn.Linear, nn.Conv2d)))
-
-
-def settled(run):
-    """A run after a tenth of a second of runs that do not count: others' threads spin for a while after
-    their work, and threads that slept are not at once where there is room for them."""
-    until = time.perf_counter() + 0.1
-    while time.perf_counter() < until:
-        run()
-    return run()
 
 
 def ceiling(ours, work, kind, count):
@@ -342,20 +304,11 @@ def main():
     warnings.simplefilter("ignore")
     ours = Ours(a.program, a.threads)
     only = [name for name in a.only.split(",") if name]
-    model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "")
-    flags = next((l.split() for l in open("/proc/cpuinfo") if l.startswith("flags")), [])
-    known = [f for f in ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8") if f in flags]
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
     print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the time of the way")
     print("named divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
-    print("| machine | |\n|---|---|")
-    print(f"| processor | {model}: {' '.join(known)} |")
-    print(f"| threads | {a.threads} |")
-    print(f"| system | {platform.system()} {platform.machine()} |")
-    print(f"| PyTorch | {torch.__version__.split('+')[0]} |")
-    print(f"| OpenVINO | {openvino.__version__.split('-')[0] if openvino else 'not installed'} |")
-    print(f"| ONNX Runtime | {onnxruntime.__version__ if onnxruntime else 'not installed'} |\n")
+    machine(a.threads, {"PyTorch": torch, "OpenVINO": openvino, "ONNX Runtime": onnxruntime})
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
     alone = {kind: ceiling(ours, "product", kind, 2 * math.prod(PRODUCT)) for kind in ALL}

@@ -1,20 +1,18 @@
 //! Frozen networks at work, asked for by name, one run at a time:
 //! `cargo bench -p likebut-nets --bench infer` prints a table of its own, and `infer.py` beside this
-//! asks the same program in turns with PyTorch and OpenVINO.
+//! asks the same program ([`asked`]) in turns with PyTorch, OpenVINO and ONNX Runtime.
 //!
 //! Weights, pixels and words are random: the arithmetic is the same. The work `product` is one large
-//! product and nothing else ([`PRODUCT`]), `units` and `memory` are what the machine itself can do ([`limit`]): the
-//! limits that a network is held against. With `serve`, each line of the standard input, `<work> <batch> <numbers>`, is answered by the milliseconds of one run, by the clock
-//! and of all processors together.
+//! product and nothing else ([`PRODUCT`]), `units` and `memory` are what the machine itself can do ([`limit`]):
+//! the limits that a network is held against.
 
+mod asked;
 mod limit;
 
+use asked::Work;
 use burn::tensor::{Distribution, Int, Tensor};
 use nets::layers::Numbers;
 use nets::{Backbone, Config, Frames, blip2, blip2::Words};
-use std::collections::HashMap;
-use std::io::BufRead;
-use std::time::Instant;
 
 #[global_allocator]
 static MEMORY: nets::Keeping = nets::Keeping::new();
@@ -27,11 +25,11 @@ const TABLE: &[(&str, &[usize])] =
 const PRODUCT: [usize; 3] = [2056, 1408, 1408];
 
 fn main() {
-    let args: Vec<String> = std::env::args().collect();
-    let threads = args.iter().find_map(|a| a.parse().ok()).unwrap_or(2);
-    rayon::ThreadPoolBuilder::new().num_threads(threads).build_global().expect("the first pool of this program");
-    if args.iter().any(|a| a == "serve") {
-        return serve();
+    let threads = asked::threads();
+    if asked::is_served() {
+        return asked::serve(|work, batch, numbers| {
+            limit::named(work, numbers).or_else(|| work_of(work, batch, Numbers::named(numbers)?))
+        });
     }
     println!("| work | batch | threads | numbers | ms | its CPU ms |");
     println!("|---|--:|--:|---|--:|--:|");
@@ -39,45 +37,15 @@ fn main() {
         for batch in *batches {
             for (name, numbers) in Numbers::NAMES {
                 let run = work_of(work, *batch, numbers).expect("a work of the table");
-                let (ms, cpu) = median((0..9).map(|_| timed(run.as_ref())).skip(2).collect());
+                let (ms, cpu) = asked::medians(run.as_ref());
                 println!("| {work} | {batch} | {threads} | {name} | {ms:.2} | {cpu:.2} |");
             }
         }
     }
 }
 
-/// Answers lines until there are none.
-fn serve() {
-    let mut known: HashMap<String, Box<dyn Fn() + Sync + Send>> = HashMap::new();
-    for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-        let words: Vec<&str> = line.split_whitespace().collect();
-        if let ["forget"] = words[..] {
-            known.clear();
-            println!("ok");
-            continue;
-        }
-        let made = || match words[..] {
-            [work, batch, numbers] => {
-                limit::named(work, numbers).or_else(|| work_of(work, batch.parse().ok()?, Numbers::named(numbers)?))
-            }
-            _ => None,
-        };
-        if !known.contains_key(&line) {
-            match made() {
-                Some(run) => known.insert(line.clone(), run),
-                None => {
-                    println!("unknown");
-                    continue;
-                }
-            };
-        }
-        let (ms, cpu) = timed(known[&line].as_ref());
-        println!("{ms} {cpu}");
-    }
-}
-
 /// A network at some work, as one call.
-fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn() + Sync + Send>> {
+fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
     let device = nets::cpu();
     let normal = |shape: [usize; 3]| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
     let pixels = |side: usize| Tensor::<4>::random([batch, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
@@ -148,27 +116,4 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Box<dyn Fn() + 
             }
         }
     })
-}
-
-fn timed(work: &(dyn Fn() + Sync + Send)) -> (f64, f64) {
-    let (start, cpu) = (Instant::now(), cpu_ms());
-    nets::together(work);
-    (start.elapsed().as_secs_f64() * 1e3, cpu_ms() - cpu)
-}
-
-fn median(times: Vec<(f64, f64)>) -> (f64, f64) {
-    let (mut clock, mut used): (Vec<f64>, Vec<f64>) = times.into_iter().unzip();
-    clock.sort_by(f64::total_cmp);
-    used.sort_by(f64::total_cmp);
-    (clock[clock.len() / 2], used[used.len() / 2])
-}
-
-/// Processor time that all threads of this process have used, in milliseconds; 0 where Linux does not say.
-fn cpu_ms() -> f64 {
-    let tasks = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    tasks
-        .filter_map(|t| std::fs::read_to_string(t.path().join("schedstat")).ok())
-        .filter_map(|s| s.split(' ').next()?.parse::<f64>().ok())
-        .sum::<f64>()
-        * 1e-6
 }

@@ -1,20 +1,26 @@
-"""The training step of `step.rs` in PyTorch: the same transformer, the same shapes, the same threads.
+"""A training step of the vision transformer: likebut in turns with PyTorch, on the same threads.
 
-    python crates/nets/benches/step.py [threads ...]
+    cargo bench -p likebut-nets --bench step --no-run     # prints the program's path
+    pip install torch
+    python crates/nets/benches/step.py PROGRAM [--threads 2] > results/step.md
 
-Eager f32, eager with bf16 autocast, and both compiled where `--compile` is given.
-Prints rows for the table of `step.rs`: forward and backward, medians of seven.
+A step is forward and backward, without the optimiser's. Medians of seven rounds after one for warming up; the
+networks have random weights and the same shapes on both sides. PyTorch computes in f32 or under autocast to
+bf16, eager and compiled; likebut in f32, or with bf16 products that are added up in f32.
 """
 
+import argparse
 import statistics
 import sys
-import time
+import warnings
 
 import torch
 import torch.nn.functional as F
+from asked import ROUNDS, Ours, machine, settled, timed
 from torch import nn
 
-SHAPES = [("toy, 6×192, 50 tokens", 192, 3, 768, 112, 16), ("6×256, 65 tokens", 256, 4, 1024, 128, 16)]
+# Width, heads, MLP, picture and patch of each shape that the bench program knows.
+SHAPES = {"6×192-50": (192, 3, 768, 112, 16), "6×256-65": (256, 4, 1024, 128, 16)}
 
 
 class Block(nn.Module):
@@ -49,42 +55,70 @@ class Vit(nn.Module):
         return self.norm(x)
 
 
-def medians(work):
-    """Milliseconds by the clock, and of all processors together."""
-    for _ in range(2):
-        work()
-    clock, used = [], []
-    for _ in range(7):
-        start, cpu = time.perf_counter(), time.process_time()
-        work()
-        clock.append(time.perf_counter() - start)
-        used.append(time.process_time() - cpu)
-    return f"{statistics.median(clock) * 1e3:.1f} | {statistics.median(used) * 1e3:.1f}"
+def ways(ours, shape, batch, numbers):
+    """Each way's name, and its step and its forward pass, as functions that run them once."""
+    run = lambda what: lambda: ours.run(f"{what}-{shape}", batch, numbers)
+    yield f"likebut {numbers}", (run("step"), run("see"))
+    d, heads, mlp, image, patch = SHAPES[shape]
+    pixels = torch.randn(batch, 3, image, image)
+    autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=numbers == "bf16")
+
+    def of(net, seen):
+        def step():
+            net.zero_grad(set_to_none=True)
+            with autocast():
+                out = seen(pixels)
+            out.float().sum().backward()
+
+        def see():
+            with torch.no_grad(), autocast():
+                seen(pixels)
+
+        return lambda: timed(step), lambda: timed(see)
+
+    net = Vit(d, heads, mlp, image, patch)
+    yield f"PyTorch eager {numbers}", of(net, net)
+    torch.compiler.reset()
+    compiled = of(net, torch.compile(net))
+    try:
+        for run in compiled:
+            run()
+    except Exception as error:
+        print(f"PyTorch cannot compile {shape}: {error}", file=sys.stderr)
+    else:
+        yield f"PyTorch compiled {numbers}", compiled
 
 
 def main():
-    compiled = "--compile" in sys.argv
-    for threads in [int(a) for a in sys.argv[1:] if a.isdigit()] or [1, 2]:
-        torch.set_num_threads(threads)
-        for name, d, heads, mlp, image, patch in SHAPES:
-            for batch in (64, 128):
-                net = Vit(d, heads, mlp, image, patch)
-                run = torch.compile(net) if compiled else net
-                pixels = torch.randn(batch, 3, image, image)
-                for precision in ("f32", "bf16"):
-
-                    def step():
-                        net.zero_grad(set_to_none=True)
-                        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                            out = run(pixels)
-                        out.float().sum().backward()
-
-                    def see():
-                        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "bf16"):
-                            run(pixels)
-
-                    how = f"PyTorch {torch.__version__.split('+')[0]} {'compiled' if compiled else 'eager'} {precision}"
-                    print(f"| {name} | {batch} | {threads} | {how} | {medians(step)} | {medians(see)} |", flush=True)
+    parser = argparse.ArgumentParser()
+    parser.add_argument("program")
+    parser.add_argument("--threads", type=int, default=2)
+    a = parser.parse_args()
+    torch.set_num_threads(a.threads)
+    warnings.simplefilter("ignore")
+    ours = Ours(a.program, a.threads)
+    print("# A training step beside PyTorch\n")
+    print("Written by `crates/nets/benches/step.py`; do not edit.")
+    print("A vision transformer, layers × width and tokens as named, forward and backward, and forward alone. Medians of")
+    print("seven rounds; *times* is the time of the way named, by the clock, divided by that of likebut with the same")
+    print("numbers, so that more than one is in our favour.\n")
+    machine(a.threads, {"PyTorch": torch})
+    print("| shape | batch | how | step, ms | its CPU ms | times | forward, ms | its CPU ms | times |")
+    print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
+    for shape in SHAPES:
+        for batch in (64, 128):
+            for numbers in ("f32", "bf16"):
+                runs = list(ways(ours, shape, batch, numbers))
+                rounds = [[[settled(run) for run in both] for _, both in runs] for _ in range(ROUNDS + 1)][1:]
+                median = lambda i, what, j: statistics.median(r[i][what][j] for r in rounds)
+                mine = [median(0, what, 0) for what in (0, 1)]
+                for i, (name, _) in enumerate(runs):
+                    cells = [
+                        f"{median(i, what, 0):.1f} | {median(i, what, 1):.1f} | {median(i, what, 0) / mine[what]:.2f}"
+                        for what in (0, 1)
+                    ]
+                    print(f"| {shape} | {batch} | {name} | {' | '.join(cells)} |", flush=True)
+                ours.ask("forget")
 
 
 main()

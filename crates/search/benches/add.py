@@ -184,14 +184,18 @@ def timed(command, env=None):
 def run(args):
     ways = {}
     here = [sys.executable, __file__, "peer"]
-    for numbers in ("f32", "bf16"):
+    for numbers in args.precision.split(","):
         ways[f"PyTorch + Pillow, {numbers}"] = lambda folder, out, n=numbers: timed(
             [*here, folder, str(args.model), out + ".npy", str(args.threads), n])
     for numbers in args.precision.split(","):
         ways[f"likebut, {numbers}"] = lambda folder, out, n=numbers: timed(
             [args.program, "add", folder, "--library", out, "--model", str(args.model), "--method", "sum",
              "--precision", n, "--jobs", str(args.threads), "--quiet"])
-    print(f"{platform.machine()}, {args.threads} threads, {args.rounds} rounds in turns, medians\n")
+    model = next((l.split(":")[1].strip() for l in open("/proc/cpuinfo") if l.startswith("model name")), "")
+    print("# `likebut add` beside a PyTorch loader\n")
+    print("Printed by `crates/search/benches/add.py run`; what each side does stands at the head of that file.")
+    print(f"{model} ({platform.machine()}), {args.threads} threads, {args.rounds} rounds in turns, medians; CLIP ViT-B/32 with random")
+    print(f"weights, {FRAMES} frames of each clip.\n")
     for what, folder in (("photos", args.photos), ("clips", args.clips)):
         if folder is None:
             continue
@@ -231,7 +235,7 @@ def main():
     way.add_argument("--clips", type=Path)
     way.add_argument("--rounds", type=int, default=7)
     way.add_argument("--threads", type=int, default=os.cpu_count())
-    way.add_argument("--precision", default="f32,bf16")
+    way.add_argument("--precision", default="f32,bf16", help="of both sides")
     args = parser.parse_args()
     if args.way == "run":
         run(args)

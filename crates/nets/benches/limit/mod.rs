@@ -5,6 +5,7 @@
 //! can be faster. *Memory*: one pass over [`BYTES`] bytes, far more than any cache holds. `infer.py` knows both
 //! numbers.
 
+use crate::asked::Work;
 use rayon::prelude::*;
 
 /// Multiplications and additions of one run of `units`, all threads together; a few less where they do not divide.
@@ -13,7 +14,7 @@ const OPERATIONS: usize = 1 << 35;
 const BYTES: usize = 1 << 29;
 
 /// A run of one ceiling, `None` for a name that is none, and for units whose instructions this file does not write.
-pub fn named(work: &str, numbers: &str) -> Option<Box<dyn Fn() + Sync + Send>> {
+pub fn named(work: &str, numbers: &str) -> Option<Work> {
     match work {
         "memory" => {
             let words: Vec<u64> = (0..BYTES as u64 / 8).collect();
