@@ -69,7 +69,7 @@ pub fn costs(c: &Cost) -> Vec<[String; 3]> {
     let million = |n: usize| format!("{:.2} M", n as f64 / 1e6);
     let mut rows = vec![
         ["parameters, CoVR-2's backbone".into(), million(c.backbone), "1173.19 M".into()],
-        ["parameters, with the head (`paper_sized`)".into(), million(c.backbone + c.added), "1174.14 M".into()],
+        ["parameters, with the head (preset paper_sized)".into(), million(c.backbone + c.added), "1174.14 M".into()],
         ["parameters added".into(), c.added.to_string(), "0.95 M".into()],
         ["numbers of the two libraries, not trained".into(), c.libraries.to_string(), "–".into()],
         ["weights in memory, CoVR-2, f32".into(), gigabytes(c.bytes()[0]), "18.541 GB (training, all in all)".into()],

@@ -381,10 +381,10 @@ pub fn how(f: &Findings) -> Vec<String> {
          with 95 % bootstrap intervals over questions."
             .into(),
         format!(
-            "Machine: {}. Half of the {} runs trained for less than {:.0} s.",
+            "Machine: {}. Half of the {} runs trained for less than {}.",
             crate::machine::machine(),
             f.runs.outcomes.len(),
-            usual_secs(f)
+            crate::progress::duration(std::time::Duration::from_secs_f64(usual_secs(f)))
         ),
     ]
 }
