@@ -10,8 +10,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const FRAME: Duration = Duration::from_millis(100);
 /// How often a line is printed where there is no terminal.
 const LINE: Duration = Duration::from_secs(10);
-/// The rate is measured over this much of the recent past, so that it follows a change of pace.
+/// The rate is measured over this much of the recent past, so that it follows a change of pace ...
 const WINDOW: Duration = Duration::from_secs(20);
+/// ... and over no fewer steps than this, so that it is one where a step takes a minute.
+const STEPS: usize = 4;
 
 /// One piece of work of known size, shown on stderr.
 pub struct Progress {
@@ -21,7 +23,7 @@ pub struct Progress {
     done: u64,
     started: Instant,
     shown: Option<Instant>,
-    marks: VecDeque<(Instant, u64)>,
+    pace: Pace,
     note: String,
     style: Style,
 }
@@ -51,7 +53,7 @@ impl Progress {
             done: 0,
             started: now,
             shown: None,
-            marks: [(now, 0)].into(),
+            pace: Pace(VecDeque::new()),
             note: String::new(),
             style,
         }
@@ -61,14 +63,7 @@ impl Progress {
     pub fn set(&mut self, done: u64) {
         self.done = done;
         let now = Instant::now();
-        match self.marks.back_mut() {
-            // Steps may be far shorter than a bar is quick.
-            Some(last) if now - last.0 < FRAME && last.1 > 0 => last.1 = done,
-            _ => self.marks.push_back((now, done)),
-        }
-        while self.marks.len() > 2 && now - self.marks[0].0 > WINDOW {
-            self.marks.pop_front();
-        }
+        self.pace.saw(self.started, now, done);
         let pause = if self.style == Style::Bar { FRAME } else { LINE };
         let due = match self.shown {
             Some(last) => now - last >= pause,
@@ -99,9 +94,7 @@ impl Progress {
 
     fn show(&mut self, now: Instant) {
         self.shown = Some(now);
-        let (then, before) = self.marks[0];
-        let rate = (self.done - before.min(self.done)) as f64 / (now - then).as_secs_f64().max(1e-9);
-        let mut text = describe(self.label, self.unit, self.done, self.total, rate);
+        let mut text = describe(self.label, self.unit, self.done, self.total, self.pace.rate(now));
         if !self.note.is_empty() {
             text = format!("{text}  {}", self.note);
         }
@@ -116,6 +109,38 @@ impl Progress {
             Style::Lines => writeln!(std::io::stderr(), "{text}"),
             Style::Silent => Ok(()),
         };
+    }
+}
+
+/// When how much was done: the last few times that it became more.
+struct Pace(VecDeque<(Instant, u64)>);
+
+impl Pace {
+    fn saw(&mut self, started: Instant, now: Instant, done: u64) {
+        match self.0.back_mut() {
+            // What is there at the first word was there before: work that is gone on with. A first step may be news.
+            None => self.0.push_back(if done > 1 { (now, done) } else { (started, 0) }),
+            Some(last) if last.1 == done => return,
+            // Steps may be far shorter than a bar is quick.
+            Some(last) if now - last.0 < FRAME && last.1 > 0 => last.1 = done,
+            Some(_) => {}
+        }
+        if self.0.back().is_some_and(|last| last.1 != done) {
+            self.0.push_back((now, done));
+        }
+        while self.0.len() > STEPS + 1 && now - self.0[0].0 > WINDOW {
+            self.0.pop_front();
+        }
+    }
+
+    /// Steps a second; nought before there was one.
+    fn rate(&self, now: Instant) -> f64 {
+        match (self.0.front(), self.0.back()) {
+            (Some((then, before)), Some((_, done))) => {
+                done.saturating_sub(*before) as f64 / (now - *then).as_secs_f64().max(1e-9)
+            }
+            _ => 0.0,
+        }
     }
 }
 
@@ -199,6 +224,32 @@ mod tests {
         assert_eq!(describe("x", "items", 0, 5, 0.0), "x   0 %  0/5 items  0.0/s  ETA unknown");
         assert_eq!(describe("x", "items", 5, 5, 2.5), "x  100 %  5/5 items  2.5/s");
         assert_eq!(describe("x", "items", 0, 0, 0.0), "x  100 %  0/0 items  0.0/s");
+    }
+
+    #[test]
+    fn the_pace_is_that_of_the_recent_past_and_of_no_step_too_few() {
+        let start = Instant::now();
+        let at = |secs: f64| start + Duration::from_secs_f64(secs);
+        let rate = |first: u64, marks: &[(f64, u64)], now: f64| {
+            let mut pace = Pace(VecDeque::new());
+            pace.saw(start, at(0.5), first);
+            marks.iter().for_each(|(secs, done)| pace.saw(start, at(*secs), *done));
+            pace.rate(at(now))
+        };
+        let close = |rate: f64, wanted: f64| assert!((rate / wanted - 1.0).abs() < 0.3, "{rate}, not {wanted}");
+        // A run takes a minute, and reports its own steps in between.
+        let slow: Vec<(f64, u64)> = (0..4000).map(|i| (i as f64 * 0.1, i / 600)).collect();
+        close(rate(0, &slow, 400.0), 1.0 / 60.0);
+        // Ninety were there before.
+        let resumed: Vec<(f64, u64)> = slow.iter().map(|(secs, done)| (secs + 0.6, 90 + done)).collect();
+        close(rate(90, &resumed, 400.0), 1.0 / 60.0);
+        close(rate(90, &resumed[..700], 70.0), 1.0 / 70.0);
+        // Fast, then slow: the last seconds count.
+        let tired: Vec<(f64, u64)> =
+            (0..1000).map(|i| (i as f64 * 0.1, if i < 500 { i * 10 } else { 4_500 + i })).collect();
+        close(rate(0, &tired, 100.0), 10.0);
+        assert_eq!(rate(0, &[], 3.0), 0.0);
+        close(rate(0, &[(2.0, 1)], 2.0), 0.5);
     }
 
     #[test]
