@@ -77,7 +77,9 @@ fn linear_in_bf16_is_near_burns_and_ends_with_the_wish() {
 fn a_frozen_layer_does_in_one_pass_what_three_did() {
     let device = Device::flex();
     let random = |shape| Tensor::<3>::random(shape, Distribution::Normal(0.0, 1.0), &device);
-    for (numbers, most) in [(Numbers::F32, 1e-6), (Numbers::Bf16, 6e-3), (Numbers::Int8, 2e-2)] {
+    // Of bf16: two factors, each off by at most 2⁻⁸ of itself, through a GELU that is nowhere steeper than 1.13. Of
+    // many products the average is less, of one alone it may be all of that.
+    for (numbers, most) in [(Numbers::F32, 1e-6), (Numbers::Bf16, 9e-3), (Numbers::Int8, 2e-2)] {
         for (b, t, k, n) in [(1, 1, 1, 1), (2, 3, 5, 7), (3, 17, 192, 65), (2, 65, 1100, 256)] {
             let layer = Linear::new(k, n, 1.0 / (k as f64).sqrt(), &device);
             let mut frozen = layer.clone();
