@@ -117,6 +117,11 @@ struct Pace(VecDeque<(Instant, u64)>);
 
 impl Pace {
     fn saw(&mut self, started: Instant, now: Instant, done: u64) {
+        // Less than before: the next part of the work, counted anew.
+        if self.0.back().is_some_and(|last| done < last.1) {
+            self.0.clear();
+            self.0.push_back((now, done));
+        }
         match self.0.back_mut() {
             // What is there at the first word was there before: work that is gone on with. A first step may be news.
             None => self.0.push_back(if done > 1 { (now, done) } else { (started, 0) }),
@@ -158,8 +163,12 @@ fn describe(label: &str, unit: &str, done: u64, total: u64, rate: f64) -> String
         _ if rate <= 0.0 => "  ETA unknown".to_owned(),
         left => format!("  ETA {}", duration(Duration::from_secs_f64((left as f64 / rate).min(1e9)))),
     };
-    let rate = if rate >= 10.0 { format!("{rate:.0}") } else { format!("{rate:.1}") };
-    format!("{label}  {percent:>2} %  {}/{} {unit}  {rate}/s{eta}", thousands(done), thousands(total))
+    let rate = match rate {
+        ..=0.0 => String::new(),
+        ..10.0 => format!("  {rate:.1}/s"),
+        _ => format!("  {rate:.0}/s"),
+    };
+    format!("{label}  {percent:>2} %  {}/{} {unit}{rate}{eta}", thousands(done), thousands(total))
 }
 
 /// A bar of `cells` characters, filled to an eighth of a character.
@@ -221,9 +230,9 @@ mod tests {
             describe("indexing", "items", 7020, 18738, 46.4),
             "indexing  37 %  7,020/18,738 items  46/s  ETA 4 min 12 s"
         );
-        assert_eq!(describe("x", "items", 0, 5, 0.0), "x   0 %  0/5 items  0.0/s  ETA unknown");
+        assert_eq!(describe("x", "items", 0, 5, 0.0), "x   0 %  0/5 items  ETA unknown");
         assert_eq!(describe("x", "items", 5, 5, 2.5), "x  100 %  5/5 items  2.5/s");
-        assert_eq!(describe("x", "items", 0, 0, 0.0), "x  100 %  0/0 items  0.0/s");
+        assert_eq!(describe("x", "items", 0, 0, 0.0), "x  100 %  0/0 items");
     }
 
     #[test]
@@ -249,6 +258,12 @@ mod tests {
             (0..1000).map(|i| (i as f64 * 0.1, if i < 500 { i * 10 } else { 4_500 + i })).collect();
         close(rate(0, &tired, 100.0), 10.0);
         assert_eq!(rate(0, &[], 3.0), 0.0);
+        // The pictures of one split, then those of the next.
+        let two: Vec<(f64, u64)> =
+            (0..600).map(|i| (i as f64 * 0.1, if i < 300 { i * 100 } else { i - 300 })).collect();
+        assert_eq!(rate(0, &two[..301], 30.0), 0.0);
+        close(rate(0, &two[..310], 31.0), 10.0);
+        close(rate(0, &two, 60.0), 10.0);
         close(rate(0, &[(2.0, 1)], 2.0), 0.5);
     }
 
