@@ -47,8 +47,16 @@ fn work_of(work: &str, batch: usize, numbers: &str) -> Option<Work> {
         0 => Config::toy(),
         _ => Config { image: 128, vit_width: 256, vit_heads: 4, vit_mlp: 1024, ..Config::toy() },
     };
-    let precision = if numbers == "bf16" { Precision::Bf16 } else { Precision::F32 };
-    let training = what == "step";
+    let precision = match numbers {
+        "f32" => Precision::F32,
+        "bf16" => Precision::Bf16,
+        _ => return None,
+    };
+    let training = match what {
+        "step" => true,
+        "see" => false,
+        _ => return None,
+    };
     let device = if training { nets::cpu().autodiff() } else { nets::cpu() };
     let net = Blip2::new(&config, &device);
     let shape = [batch, 3, config.image, config.image];

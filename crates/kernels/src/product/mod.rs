@@ -576,8 +576,8 @@ impl Job<'_> {
                     let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
                     self.fetch_soon(row, col, (high, wide));
                     // SAFETY: `left` has room for all rows of a block, which are whole tiles, and packed
-                    // here for one tile more, in either order; `panel` holds `words` rows of `COLS`; `tile` has room for the largest
-                    // tile; the path's features are there (`product_on`).
+                    // here for one tile more, in either order; `panel` holds `words` rows of `COLS`;
+                    // `tile` has room for the largest tile; the path's features are there (`product_on`).
                     unsafe {
                         T::run(
                             order,

@@ -44,17 +44,14 @@ mod x86 {
 
     /// Operations of one turn, and what makes that many turns.
     pub fn of(numbers: &str) -> Option<(usize, fn(usize))> {
-        let has = std::arch::is_x86_feature_detected!("avx512f");
+        let has = is_x86_feature_detected!("avx512f");
+        let has_half = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         match numbers {
-            // SAFETY of each call: what it needs was just found to be there.
+            // SAFETY, of each call: what it needs was just found to be there.
             "f32" if has => Some((SUMS * 32, |n| unsafe { f32_wide(n) })),
-            "bf16" if has && std::arch::is_x86_feature_detected!("avx512bf16") => {
-                Some((SUMS * 64, |n| unsafe { bf16_wide(n) }))
-            }
-            "int8" if has && std::arch::is_x86_feature_detected!("avx512vnni") => {
-                Some((SUMS * 128, |n| unsafe { int8_wide(n) }))
-            }
-            "f32" if std::arch::is_x86_feature_detected!("fma") => Some((SUMS / 2 * 16, |n| unsafe { f32_half(n) })),
+            "bf16" if has && is_x86_feature_detected!("avx512bf16") => Some((SUMS * 64, |n| unsafe { bf16_wide(n) })),
+            "int8" if has && is_x86_feature_detected!("avx512vnni") => Some((SUMS * 128, |n| unsafe { int8_wide(n) })),
+            "f32" if has_half => Some((SUMS / 2 * 16, |n| unsafe { f32_half(n) })),
             _ => None,
         }
     }
