@@ -143,6 +143,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             let dir = std::env::temp_dir().join(format!("likebut-fashion-{}-{name}-{seed}", std::process::id()));
             let plan = Plan {
                 steps: LEARNING.steps,
+                restarts: Vec::new(),
                 rate: LEARNING.rate,
                 warmup: LEARNING.warmup,
                 decay: LEARNING.decay,

@@ -75,8 +75,9 @@ pub fn follow(
 
     // First stage: captions.
     let pretrained = run.dir.join("pretrained");
-    let plan = |steps, rate, warmup, decay| Plan {
+    let plan = |steps, restarts, rate, warmup, decay| Plan {
         steps,
+        restarts,
         rate,
         warmup,
         decay,
@@ -96,7 +97,7 @@ pub fn follow(
             seed: recipe.seed,
             device: device.clone(),
         };
-        let plan = plan(s.steps, s.rate, s.warmup, s.decay);
+        let plan = plan(s.steps, s.restarts.clone(), s.rate, s.warmup, s.decay);
         let tell = &mut |p: Progress| report(p.stage, p.done, p.total, p.line);
         train(&task, net, &plan, &recipe.fingerprint(stage)?, tell, stop)
     };
@@ -144,7 +145,7 @@ pub fn follow(
         return Ok(Ended::Stopped(0));
     };
     let s = &recipe.imagine;
-    let plan = plan(s.steps, s.rate, s.warmup, s.decay);
+    let plan = plan(s.steps, Vec::new(), s.rate, s.warmup, s.decay);
     let ask = questions(&set, &learn, &ranges, &model);
     let val_ask: Vec<_> = questions(&set, &val, &families(&val), &model).into_iter().flatten().collect();
     let names: Vec<String> = learn.items.iter().map(|i| i.name.clone()).collect();

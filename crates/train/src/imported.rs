@@ -212,6 +212,7 @@ pub fn follow(
     };
     let plan = Plan {
         steps: s.steps,
+        restarts: Vec::new(),
         rate: s.rate,
         warmup: s.warmup,
         decay: s.decay,

@@ -26,8 +26,11 @@ use scenes::Rng;
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Settings {
-    /// Updates.
+    /// Updates; with `restarts`, those of the first fall of the rate.
     pub steps: usize,
+    /// Updates of each further rise and fall of the rate, after the first; none where absent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub restarts: Vec<usize>,
     /// Families in a batch.
     pub families: usize,
     /// Items taken of each.

@@ -64,8 +64,10 @@ pub trait Task: Sync {
 
 /// How the loop runs.
 pub struct Plan<'a> {
-    /// Updates in all.
+    /// Updates until the rate is down for the first time.
     pub steps: usize,
+    /// Updates of each further rise and fall of it.
+    pub restarts: Vec<usize>,
     /// Peak learning rate.
     pub rate: f64,
     /// Updates until the peak.
@@ -80,6 +82,13 @@ pub struct Plan<'a> {
     pub checkpoint_every: usize,
     /// Where checkpoints and the journal go.
     pub dir: &'a Path,
+}
+
+impl Plan<'_> {
+    /// Updates in all.
+    pub fn total(&self) -> usize {
+        self.restarts.iter().fold(self.steps, |sum, more| sum.saturating_add(*more))
+    }
 }
 
 /// Where a run is.
@@ -199,7 +208,8 @@ pub fn train<T: Task>(
     let mut journal = Journal::open(plan.dir, task.name(), step)?;
     let began = Instant::now();
     let first = step;
-    while step < plan.steps {
+    let total = plan.total();
+    while step < total {
         if stop() {
             place.write(step, fingerprint, &net, &adam)?;
             return Ok((net, Ended::Stopped(step)));
@@ -221,20 +231,20 @@ pub fn train<T: Task>(
                 .map_err(|e| TrainError::File { path: path.clone(), why: e.to_string() })?;
             return Err(TrainError::NotFinite { stage: task.name(), step, loss, gradient, path });
         }
-        let rate = plan.rate * schedule::share(step, plan.warmup, plan.steps);
+        let rate = plan.rate * schedule::share(step, plan.warmup, plan.steps, &plan.restarts);
         net = nets::together(|| task.after(adam.step(net, grads, rate as f32), step, carry));
         step += 1;
 
         let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", gradient)];
         values.extend(marks);
-        if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == plan.steps) {
+        if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == total) {
             values.extend(nets::together(|| task.validate(&net)));
         }
         let secs = began.elapsed().as_secs_f64() / (step - first) as f64;
         journal.add(step, secs, &values)?;
         let line = values.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join("  ");
-        tell(Progress { stage: task.name(), done: step, total: plan.steps, line });
-        if (plan.checkpoint_every > 0 && step.is_multiple_of(plan.checkpoint_every)) || step == plan.steps {
+        tell(Progress { stage: task.name(), done: step, total, line });
+        if (plan.checkpoint_every > 0 && step.is_multiple_of(plan.checkpoint_every)) || step == total {
             place.write(step, fingerprint, &net, &adam)?;
         }
     }

@@ -513,6 +513,7 @@ fn run(
     let s = &course.training;
     let plan = Plan {
         steps: s.steps,
+        restarts: Vec::new(),
         rate: s.rate,
         warmup: s.warmup,
         decay: s.decay,

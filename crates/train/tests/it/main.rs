@@ -35,7 +35,8 @@ decay = 0.05
 tags = 1.0
 
 [pretrain]
-steps = 7
+steps = 4
+restarts = [3]
 families = 3
 items = 4
 rate = 1e-3

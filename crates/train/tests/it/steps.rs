@@ -197,6 +197,7 @@ fn a_head_learns_on_features_from_anywhere_and_its_libraries_stay_diverse() {
     let dir = tempfile::tempdir().unwrap();
     let plan = Plan {
         steps: SETTINGS.steps,
+        restarts: Vec::new(),
         rate: SETTINGS.rate,
         warmup: SETTINGS.warmup,
         decay: SETTINGS.decay,
