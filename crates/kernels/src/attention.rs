@@ -142,6 +142,8 @@ fn attend<'a>(s: AttentionShape, sees: Sees<'_>, precision: Precision, [q, k, v]
     let path = Path::chosen();
     let dim = width / heads;
     if queries * keys * width == 0 {
+        // Who sees nothing takes nothing along.
+        out.fill(0.0);
         return;
     }
     let rows = queries.div_ceil(queries.div_ceil(QUERIES));
@@ -189,19 +191,23 @@ pub fn attention_grad(
     (dq, dkv): (&mut [f32], &mut [f32]),
 ) {
     let AttentionShape { queries, keys, width, .. } = s;
+    if queries * keys * width == 0 {
+        dq.fill(0.0);
+        dkv.fill(0.0);
+        return;
+    }
+    // Here, not in the threads: a test forces a path on its own thread alone.
+    let path = Path::chosen();
     let [q] = beside(q, width);
     let [k, v] = beside(kv, width);
-    let (nq, nk) = ((queries * width).max(1), (2 * keys * width).max(1));
+    let (nq, nk) = (queries * width, 2 * keys * width);
     dq.par_chunks_mut(nq).zip(dkv.par_chunks_mut(nk)).enumerate().for_each_init(
         || Scratch::new(s),
         |scratch, (item, (dq, dkv))| {
-            heads_grad(s, sees, item, [q, k, v], dout, scratch, |part, at, a, b, scale| {
-                let path = Path::chosen();
-                match part {
-                    Part::Query => small(path, dq, (at, width), a, b, scale),
-                    Part::Key => small(path, dkv, (at, 2 * width), a, b, scale),
-                    Part::Value => small(path, dkv, (width + at, 2 * width), a, b, scale),
-                }
+            heads_grad(path, s, sees, item, [q, k, v], dout, scratch, |part, at, a, b, scale| match part {
+                Part::Query => small(path, dq, (at, width), a, b, scale),
+                Part::Key => small(path, dkv, (at, 2 * width), a, b, scale),
+                Part::Value => small(path, dkv, (width + at, 2 * width), a, b, scale),
             });
         },
     );
@@ -209,12 +215,15 @@ pub fn attention_grad(
 
 /// Gradient of [`self_attention`].
 pub fn self_attention_grad(s: AttentionShape, sees: Sees<'_>, qkv: &[f32], dout: &[f32], dqkv: &mut [f32]) {
-    let width = s.width;
-    dqkv.par_chunks_mut((3 * s.queries * width).max(1)).enumerate().for_each_init(
+    let (path, width) = (Path::chosen(), s.width);
+    if s.queries * width == 0 {
+        return;
+    }
+    dqkv.par_chunks_mut(3 * s.queries * width).enumerate().for_each_init(
         || Scratch::new(s),
         |scratch, (item, dqkv)| {
-            heads_grad(s, sees, item, beside(qkv, width), dout, scratch, |part, at, a, b, scale| {
-                small(Path::chosen(), dqkv, (part as usize * width + at, 3 * width), a, b, scale);
+            heads_grad(path, s, sees, item, beside(qkv, width), dout, scratch, |part, at, a, b, scale| {
+                small(path, dqkv, (part as usize * width + at, 3 * width), a, b, scale);
             });
         },
     );
@@ -242,6 +251,7 @@ impl Scratch {
 
 /// Head by head of one item; `into` is told to write `scale · a · b` at a part's columns from `at` on.
 fn heads_grad(
+    path: Path,
     s: AttentionShape,
     sees: Sees<'_>,
     item: usize,
@@ -251,7 +261,6 @@ fn heads_grad(
     mut into: impl FnMut(Part, usize, Mat<'_>, Mat<'_>, f32),
 ) {
     let AttentionShape { queries, keys, width, heads, .. } = s;
-    let path = Path::chosen();
     let dim = width / heads;
     let scale = (dim as f32).powf(-0.5);
     let (valid, causal) = sees.of(item, keys);

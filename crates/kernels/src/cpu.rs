@@ -10,7 +10,7 @@ pub enum Path {
     /// 256-bit vectors with fused multiply-add.
     #[cfg(target_arch = "x86_64")]
     Avx2,
-    /// 512-bit vectors.
+    /// 512-bit vectors; with products of 8-bit quadruples (VNNI) where there are some.
     #[cfg(target_arch = "x86_64")]
     Avx512,
     /// 512-bit vectors with products of bf16 pairs and of 8-bit quadruples (VNNI).
@@ -43,6 +43,17 @@ impl Path {
             #[cfg(target_arch = "x86_64")]
             Path::Avx512Bf16 | Path::Amx => true,
             _ => false,
+        }
+    }
+
+    /// Whether a path of 512-bit vectors has an instruction for products of bytes. Processors have had it for longer
+    /// than the one for bf16.
+    #[cfg(target_arch = "x86_64")]
+    pub(crate) fn multiplies_bytes(self) -> bool {
+        match self {
+            Path::Portable | Path::Avx2 => false,
+            Path::Avx512 => is_x86_feature_detected!("avx512vnni"),
+            Path::Avx512Bf16 | Path::Amx => true,
         }
     }
 
@@ -165,7 +176,8 @@ macro_rules! at_width {
             #[target_feature(enable = "avx2,fma")]
             fn half($($arg: $ty),*) { $body::<true>($($arg),*) }
             match path {
-                $crate::Path::Portable => $body::<false>($($arg),*),
+                // On ARM fused multiply-add is always there.
+                $crate::Path::Portable => $body::<{ cfg!(target_arch = "aarch64") }>($($arg),*),
                 // SAFETY: a path other than portable comes from `Path::all`, which has asked the
                 // processor for these features.
                 #[cfg(target_arch = "x86_64")]

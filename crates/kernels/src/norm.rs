@@ -78,8 +78,11 @@ at_width!(norm_grad_at => norm_grad_body(
 
 /// Layer norm over the last axis: x (M, D), gamma and beta (D).
 pub fn layer_norm(x: &[f32], gamma: &[f32], beta: &[f32], eps: f32, y: &mut [f32]) {
-    let path = Path::chosen();
-    let rows = (PIECE / gamma.len().max(1)).max(1) * gamma.len();
+    let (path, d) = (Path::chosen(), gamma.len());
+    if d == 0 {
+        return;
+    }
+    let rows = (PIECE / d).max(1) * d;
     y.par_chunks_mut(rows).zip(x.par_chunks(rows)).for_each(|(y, x)| norm_at(path, x, gamma, beta, eps, y));
 }
 
@@ -93,9 +96,11 @@ pub fn layer_norm_grad(
     dgamma: &mut [f32],
     dbeta: &mut [f32],
 ) {
-    let path = Path::chosen();
-    let d = gamma.len();
-    let rows = (PIECE / d.max(1)).max(1) * d;
+    let (path, d) = (Path::chosen(), gamma.len());
+    if d == 0 {
+        return;
+    }
+    let rows = (PIECE / d).max(1) * d;
     // Partial sums are collected in order, so that the result does not depend on the scheduling.
     let parts: Vec<(Vec<f32>, Vec<f32>)> = dx
         .par_chunks_mut(rows)

@@ -62,6 +62,25 @@ pub(super) struct Turn {
     pub col: usize,
 }
 
+/// Where the rows of a tile go.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    at: *mut f32,
+    step: usize,
+    rows: usize,
+    cols: usize,
+}
+
+impl Place {
+    /// Rows of columns, `step` apart from `at` on.
+    ///
+    /// # Safety
+    /// As long as this lives, these numbers may be written, and nobody else reads or writes them.
+    pub unsafe fn new(at: *mut f32, step: usize, (rows, cols): (usize, usize)) -> Self {
+        Self { at, step, rows, cols }
+    }
+}
+
 /// Numbers that are finished together: a compiler makes two vectors of them, whose long sums overlap.
 const TWO: usize = 32;
 /// The same for narrower tiles and what is left.
@@ -116,18 +135,12 @@ fn lanes<const FMA: bool, const N: usize>(w: &Whole<'_>, row: usize, sums: &[f32
 }
 
 #[inline(always)]
-fn rows_body<const FMA: bool>(
-    w: &Whole<'_>,
-    sums: &[f32],
-    step: usize,
-    out: (*mut f32, usize),
-    (rows, cols): (usize, usize),
-    turn: Turn,
-) {
-    for r in 0..rows {
-        // SAFETY: `finish` hands over rows that it may write.
-        let out_row = unsafe { std::slice::from_raw_parts_mut(out.0.add(r * out.1), cols) };
-        let place = |c: usize| Turn { at: turn.at + r * out.1 + c, col: turn.col + c, ..turn };
+fn rows_body<const FMA: bool>(w: &Whole<'_>, sums: &[f32], step: usize, out: Place, turn: Turn) {
+    let cols = out.cols;
+    for r in 0..out.rows {
+        // SAFETY: whoever made the place said that these numbers are ours.
+        let out_row = unsafe { std::slice::from_raw_parts_mut(out.at.add(r * out.step), cols) };
+        let place = |c: usize| Turn { at: turn.at + r * out.step + c, col: turn.col + c, ..turn };
         let sums = &sums[r * step..][..cols];
         let (twos, rest) = out_row.as_chunks_mut::<TWO>();
         let (two_sums, rest_sums) = sums.as_chunks::<TWO>();
@@ -148,23 +161,10 @@ fn rows_body<const FMA: bool>(
     let _ = fma::<FMA>;
 }
 
-at_width!(rows_at => rows_body(
-    w: &Whole<'_>, sums: &[f32], step: usize, out: (*mut f32, usize), size: (usize, usize), turn: Turn,
-));
+at_width!(rows_at => rows_body(w: &Whole<'_>, sums: &[f32], step: usize, out: Place, turn: Turn));
 
 /// Adds a tile of sums, its rows `step` apart, to the output (or writes it, on the `first` turn along
 /// k) and, on the `last`, finishes it.
-///
-/// # Safety
-/// `out` may be written, by nobody else meanwhile, in rows of columns, `size`, the given step apart.
-pub(super) unsafe fn finish(
-    path: crate::Path,
-    w: &Whole<'_>,
-    sums: &[f32],
-    step: usize,
-    out: (*mut f32, usize),
-    size: (usize, usize),
-    turn: Turn,
-) {
-    rows_at(path, w, sums, step, out, size, turn);
+pub(super) fn finish(path: crate::Path, w: &Whole<'_>, sums: &[f32], step: usize, out: Place, turn: Turn) {
+    rows_at(path, w, sums, step, out, turn);
 }

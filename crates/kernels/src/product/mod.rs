@@ -21,7 +21,7 @@ pub use epilogue::Epilogue;
 pub use pack::bf16_bits;
 
 use crate::Path;
-use epilogue::{Turn, Whole, finish};
+use epilogue::{Place, Turn, Whole, finish};
 use micro::{COLUMN_WORDS, ROW_WORDS, Tile};
 use rayon::prelude::*;
 use std::cell::RefCell;
@@ -83,6 +83,8 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2, Kind::Bf16) => job.run::<micro::Avx2Bf16>(),
             #[cfg(target_arch = "x86_64")]
+            (Path::Avx512, Kind::Int8) if job.path.multiplies_bytes() => job.run::<micro::Avx512Int8>(),
+            #[cfg(target_arch = "x86_64")]
             (Path::Avx2 | Path::Avx512, Kind::Int8) => job.run::<micro::Avx2Int8>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512 | Path::Avx512Bf16 | Path::Amx, Kind::F32) => job.run::<micro::Avx512F32>(),
@@ -106,7 +108,7 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             Path::Avx2 => 16,
             #[cfg(target_arch = "x86_64")]
-            Path::Avx512 if self == Kind::Int8 => 16,
+            Path::Avx512 if self == Kind::Int8 && !path.multiplies_bytes() => 16,
             #[cfg(target_arch = "x86_64")]
             Path::Avx512 | Path::Avx512Bf16 | Path::Amx => 32,
         }
@@ -144,7 +146,7 @@ impl<'a> Mat<'a> {
     /// # Panics
     /// If the window does not fit the slice.
     pub fn strided(data: &'a [f32], offset: usize, rows: usize, cols: usize, row_step: usize) -> Self {
-        let fits = rows == 0 || cols == 0 || offset + (rows - 1) * row_step + cols <= data.len();
+        let fits = rows == 0 || cols == 0 || end_of((offset, row_step), (rows, cols)).is_some_and(|e| e <= data.len());
         assert!(fits, "a matrix of {rows} by {cols} does not fit its slice of {}", data.len());
         Self { data, offset, rows, cols, row_step, col_step: 1 }
     }
@@ -157,6 +159,19 @@ impl<'a> Mat<'a> {
     fn at(&self, row: usize, col: usize) -> usize {
         self.offset + row * self.row_step + col * self.col_step
     }
+}
+
+/// Where a window of at least one row ends; nowhere if it is larger than memory could be.
+fn end_of((offset, row_step): (usize, usize), (rows, cols): (usize, usize)) -> Option<usize> {
+    offset.checked_add((rows - 1).checked_mul(row_step)?)?.checked_add(cols)
+}
+
+/// Where the output of a product ends: rows that do not overlap, inside a slice of so many numbers.
+fn end_of_output(window: (usize, usize), (m, n): (usize, usize), len: usize) -> usize {
+    assert!(n <= window.1 || m == 1, "the rows of a product overlap");
+    let end = end_of(window, (m, n)).filter(|end| *end <= len);
+    assert!(end.is_some(), "the product does not fit its window");
+    end.unwrap_or(len)
 }
 
 /// `out = epilogue(a · b)`, where `out` is a row-major window into a slice: rows of `b`'s width,
@@ -216,18 +231,17 @@ fn by_gemm(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(n <= row_step || m == 1, "the rows of a product overlap");
-    assert!(offset + (m - 1) * row_step + n <= out.len(), "the product does not fit its window");
+    let end = end_of_output((offset, row_step), (m, n), out.len());
     if bias.is_some() || k == 0 {
         let fill = |row: &mut [f32]| match bias {
             Some(bias) => row[..n].copy_from_slice(bias),
             None => row[..n].fill(0.0),
         };
-        let out = &mut out[offset..][..(m - 1) * row_step + n];
+        let out = &mut out[offset..end];
         if m * n > 1 << 16 {
-            out.par_chunks_mut(row_step).for_each(fill)
+            out.par_chunks_mut(row_step.max(n)).for_each(fill)
         } else {
-            out.chunks_mut(row_step).for_each(fill)
+            out.chunks_mut(row_step.max(n)).for_each(fill)
         }
     }
     if k == 0 {
@@ -306,9 +320,7 @@ fn run(
     if m == 0 || n == 0 {
         return;
     }
-    assert!(n <= row_step || m == 1, "the rows of a product overlap");
-    assert!(offset + (m - 1) * row_step + n <= out.len(), "the product does not fit its window");
-    epilogue.check(offset + (m - 1) * row_step + n, n);
+    epilogue.check(end_of_output((offset, row_step), (m, n), out.len()), n);
     assert!(Path::all().contains(&path), "this processor does not have {}", path.name());
     let out = Window { at: out[offset..].as_mut_ptr(), row_step };
     kind.run(&Job { path, a, b, size: (m, k, n), kind, epilogue, out, offset, alone });
@@ -588,14 +600,12 @@ impl Job<'_> {
                             tile.as_mut_ptr().cast(),
                         );
                     }
+                    let at = row * self.out.row_step + col;
                     // SAFETY: rows and columns of this piece only, inside the window that was checked.
-                    unsafe {
-                        let at = row * self.out.row_step + col;
-                        let whole = Whole { epilogue: self.epilogue, bytes, row_scales: &row_scales[row - rows.0..] };
-                        let turn = Turn { first: from == 0, last: run.1 == k, at: self.offset + at, col };
-                        let out = (self.out.at.add(at), self.out.row_step);
-                        finish(self.path, &whole, floats(&tile), T::COLS, out, (high, wide), turn);
-                    }
+                    let place = unsafe { Place::new(self.out.at.add(at), self.out.row_step, (high, wide)) };
+                    let whole = Whole { epilogue: self.epilogue, bytes, row_scales: &row_scales[row - rows.0..] };
+                    let turn = Turn { first: from == 0, last: run.1 == k, at: self.offset + at, col };
+                    finish(self.path, &whole, floats(&tile), T::COLS, place, turn);
                 }
             }
         }

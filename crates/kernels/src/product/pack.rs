@@ -152,12 +152,22 @@ fn bytes_body<const FMA: bool>(m: &Mat<'_>, rows: (usize, usize), k: (usize, usi
 fn scales_body<const FMA: bool>(m: &Mat<'_>, rows: (usize, usize), scales: &mut [f32]) {
     for (r, scale) in (rows.0..rows.1).zip(scales) {
         let row = &m.data[m.at(r, 0)..][..m.cols];
-        let mut most = [0.0f32; 16];
+        let (mut most, mut odd) = ([0.0f32; 16], [0.0f32; 16]);
         let (full, rest) = row.as_chunks::<16>();
         for x in full {
-            (0..16).for_each(|i| most[i] = most[i].max(x[i].abs()));
+            for i in 0..16 {
+                most[i] = most[i].max(x[i].abs());
+                odd[i] += x[i] * 0.0;
+            }
         }
-        *scale = rest.iter().fold(most.iter().fold(0.0f32, |m, x| m.max(*x)), |m, x| m.max(x.abs())) / 127.0;
+        let (mut all, mut none) = (0.0f32, odd.iter().sum::<f32>());
+        for x in most.iter().chain(rest) {
+            all = all.max(x.abs());
+            none += x * 0.0;
+        }
+        // A maximum passes over what is no number, or infinite; the sum of nothings does not, and then the scale is
+        // none either, and with it all that the row takes part in.
+        *scale = all / 127.0 + none;
     }
     let _ = fma::<FMA>;
 }
@@ -178,7 +188,9 @@ pub(super) fn scales_of_columns(m: &Mat<'_>) -> (Vec<f32>, Vec<f32>) {
     (0..m.cols)
         .into_par_iter()
         .map(|c| {
-            let scale = column(c).fold(0.0f32, |most, x| most.max(x.abs())) / 127.0;
+            // As in `scales_body`.
+            let (most, none) = column(c).fold((0.0f32, 0.0), |(most, none), x| (most.max(x.abs()), none + x * 0.0));
+            let scale = most / 127.0 + none;
             let sum: i64 = column(c).map(|x| i64::from(signed_byte(x, scale))).sum();
             (scale, sum as f32 * 128.0)
         })

@@ -3,10 +3,10 @@
 use super::*;
 use crate::Activation;
 use crate::cpu::forced;
-use crate::twin::{Random, gelu, shapes};
+use crate::twin::{self, Random, shapes};
 
 /// `Σ a·b` and `Σ |a·b|` of each number of the output.
-fn twin(a: Mat<'_>, b: Mat<'_>) -> Vec<(f64, f64)> {
+fn sums(a: Mat<'_>, b: Mat<'_>) -> Vec<(f64, f64)> {
     let mut out = Vec::new();
     for r in 0..a.rows {
         for c in 0..b.cols {
@@ -36,12 +36,13 @@ fn check(random: &mut Random, (m, k, n): (usize, usize, usize)) {
         if turn { Mat::strided(d, 3, cols, rows, rows + gap).t() } else { Mat::strided(d, 3, rows, cols, cols + gap) }
     };
     let (a, b) = (window(&da, m, k, turn_a), window(&db, k, n, turn_b));
-    let want = twin(a, b);
+    let want = sums(a, b);
     let (bias, residual) = (random.normals(n), random.normals(7 + m * (n + gap)));
     let epilogue = Epilogue {
         scale: [1.0, 0.25][random.below(2)],
         bias: (random.below(2) == 0).then_some(&bias),
-        activation: [None, Some(Activation::Gelu)][random.below(2)],
+        activation: [None, Some(Activation::Gelu), Some(Activation::QuickGelu), Some(Activation::GeluTanh)]
+            [random.below(4)],
         residual: (random.below(2) == 0).then_some(&residual),
     };
     for path in Path::all() {
@@ -55,9 +56,9 @@ fn check(random: &mut Random, (m, k, n): (usize, usize, usize)) {
                     let scale = f64::from(epilogue.scale);
                     let mut value = sum * scale + epilogue.bias.map_or(0.0, |b| f64::from(b[c]));
                     let mut off = bound(precision, k, size) * scale + value.abs() * 1e-6;
-                    if epilogue.activation.is_some() {
+                    if let Some(kind) = epilogue.activation {
                         // Steepest where it is 1.13.
-                        (value, off) = (gelu(value), off * 1.13 + value.abs() * 1e-6);
+                        (value, off) = (twin::activation(kind, value), off * 1.13 + value.abs() * 2e-6);
                     }
                     let at = 2 + r * (n + gap) + c;
                     value += epilogue.residual.map_or(0.0, |x| f64::from(x[at]));
@@ -82,7 +83,7 @@ fn check_packed(random: &mut Random, (m, k, n): (usize, usize, usize)) {
     let turned = random.below(2) == 0;
     let right = if turned { Mat::dense(&b, n, k).t() } else { Mat::dense(&b, k, n) };
     let left = Mat::dense(&a, m, k);
-    let want = twin(left, right);
+    let want = sums(left, right);
     let (bias, residual) = (random.normals(n), random.normals(m * n));
     let e = Epilogue { bias: Some(&bias), residual: Some(&residual), ..Epilogue::default() };
     let most = |x: f32, y: f32| x.max(y.abs());
@@ -123,7 +124,7 @@ fn check_packed(random: &mut Random, (m, k, n): (usize, usize, usize)) {
 #[test]
 fn what_was_packed_once_agrees_with_f64_bytes_too() {
     let mut random = Random(4);
-    for _ in 0..shapes(3000) {
+    for _ in 0..shapes(10_000) {
         let shape = (random.below(20), random.below(40), random.below(40));
         check_packed(&mut random, shape);
     }
@@ -205,6 +206,55 @@ fn what_is_no_number_stays_none() {
             }
         }
     }
+}
+
+#[test]
+fn bytes_of_what_is_no_number_are_none_either() {
+    let ones = [1.0f32; 40];
+    let e = Epilogue::default();
+    for path in Path::all() {
+        for odd in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            for at in [0, 7, 19] {
+                let mut some = ones;
+                some[at] = odd;
+                let mut out = [0.0; 4];
+                // Rows, then columns, of which the first has it.
+                let right = Packed::on(*path, Mat::dense(&ones, 20, 2), Kind::Int8);
+                product_packed(&mut out, (0, 2), Mat::dense(&some, 2, 20), &right, &e);
+                assert!(out[0].is_nan() && out[1].is_nan() && (out[2] - 20.0).abs() < 1e-3, "{} {out:?}", path.name());
+                let right = Packed::on(*path, Mat::dense(&some, 2, 20).t(), Kind::Int8);
+                product_packed(&mut out, (0, 2), Mat::dense(&ones, 2, 20), &right, &e);
+                assert!(out[0].is_nan() && out[2].is_nan() && (out[1] - 20.0).abs() < 1e-3, "{} {out:?}", path.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn windows_larger_than_memory_are_refused() {
+    let numbers = [0.0f32; 8];
+    let most = usize::MAX;
+    for (offset, rows, cols, step) in [(0, 3, 1, most), (most, 2, 1, 1), (2, 2, most, 1), (1, most, 1, 1), (0, 3, 2, 4)]
+    {
+        let made = std::panic::catch_unwind(|| {
+            Mat::strided(&numbers, offset, rows, cols, step);
+        });
+        assert!(made.is_err(), "{rows} by {cols} at {offset}, {step} apart");
+    }
+    for (offset, step) in [(0, most), (0, most / 2 + 1), (most, 2), (most - 3, 2), (5, 2)] {
+        for precision in [Precision::F32, Precision::Bf16] {
+            let made = std::panic::catch_unwind(|| {
+                let (mut out, two) = ([0.0; 8], Mat::dense(&numbers, 3, 2));
+                product(&mut out, (offset, step), two, Mat::dense(&numbers, 2, 2), precision, &Epilogue::default());
+            });
+            assert!(made.is_err(), "an output at {offset}, rows {step} apart");
+        }
+    }
+    // One row has no step, whatever it is said to be.
+    let (mut out, bias) = ([1.0; 8], [2.0, 3.0]);
+    let one = Mat::dense(&numbers, 1, 2);
+    product(&mut out, (1, 0), one, Mat::dense(&numbers, 2, 2), Precision::F32, &Epilogue::bias(&bias));
+    assert_eq!(out, [1.0, 2.0, 3.0, 1.0, 1.0, 1.0, 1.0, 1.0]);
 }
 
 #[test]
