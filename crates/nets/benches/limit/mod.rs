@@ -47,11 +47,22 @@ mod x86 {
         let has = is_x86_feature_detected!("avx512f");
         let has_half = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         match numbers {
-            // SAFETY, of each call: what it needs was just found to be there.
-            "f32" if has => Some((SUMS * 32, |n| unsafe { f32_wide(n) })),
-            "bf16" if has && is_x86_feature_detected!("avx512bf16") => Some((SUMS * 64, |n| unsafe { bf16_wide(n) })),
-            "int8" if has && is_x86_feature_detected!("avx512vnni") => Some((SUMS * 128, |n| unsafe { int8_wide(n) })),
-            "f32" if has_half => Some((SUMS / 2 * 16, |n| unsafe { f32_half(n) })),
+            "f32" if has => Some((SUMS * 32, |n| {
+                // SAFETY: what it needs was just found to be there.
+                unsafe { f32_wide(n) }
+            })),
+            "bf16" if has && is_x86_feature_detected!("avx512bf16") => Some((SUMS * 64, |n| {
+                // SAFETY: as above.
+                unsafe { bf16_wide(n) }
+            })),
+            "int8" if has && is_x86_feature_detected!("avx512vnni") => Some((SUMS * 128, |n| {
+                // SAFETY: as above.
+                unsafe { int8_wide(n) }
+            })),
+            "f32" if has_half => Some((SUMS / 2 * 16, |n| {
+                // SAFETY: as above.
+                unsafe { f32_half(n) }
+            })),
             _ => None,
         }
     }

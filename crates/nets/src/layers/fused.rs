@@ -105,6 +105,13 @@ fn dims(t: &FlexTensor) -> Vec<usize> {
     t.shape().iter().copied().collect()
 }
 
+/// Makes the last axis `n` long, and says how many rows there are: of rows of nothing as many as of others.
+fn rows_of(shape: &mut [usize], n: usize) -> usize {
+    let (last, rows) = shape.split_last_mut().expect("a linear layer's input has an axis");
+    *last = n;
+    rows.iter().product()
+}
+
 /// A tensor of this shape, filled by `fill`, which sees zeros.
 fn filled(shape: &[usize], fill: impl FnOnce(&mut [f32])) -> FlexTensor {
     // Not `FlexTensor::zeros`: it allocates bytes, and copies them to where floats may lie.
@@ -147,15 +154,13 @@ impl Fused for Flex {
         match op {
             Op::Linear { precision } => {
                 let (k, n) = (dims(&b)[0], dims(&b)[1]);
-                let m = read(&a).len() / k.max(1);
-                *shape.last_mut().expect("a linear layer's input has an axis") = n;
+                let m = rows_of(&mut shape, n);
                 // SAFETY: a product writes all of its output, which is all of `y`.
                 unsafe { written(&shape, |y| kernels::linear(read(&a), read(&b), read(&c), y, (m, k, n), precision)) }
             }
             Op::Frozen { weights, then, onto } => {
                 let (k, n) = weights.size();
-                let m = read(&a).len() / k.max(1);
-                *shape.last_mut().expect("a linear layer's input has an axis") = n;
+                let m = rows_of(&mut shape, n);
                 let epilogue = Epilogue {
                     activation: then.map(Into::into),
                     residual: onto.then(|| read(&b)),
@@ -197,7 +202,7 @@ impl Fused for Flex {
         match op {
             Op::Linear { precision } => {
                 let (k, n) = (dims(&b)[0], dims(&b)[1]);
-                let m = read(&a).len() / k.max(1);
+                let m = rows_of(&mut dims(&a), n);
                 let weights = wanted[1] || wanted[2];
                 let (mut da, mut db, mut dc) = (zeros(&a, wanted[0]), zeros(&b, weights), zeros(&c, weights));
                 let out = (da.storage_mut::<f32>(), db.storage_mut::<f32>(), dc.storage_mut::<f32>());

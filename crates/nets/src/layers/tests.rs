@@ -46,6 +46,21 @@ fn linear_is_burns() {
 }
 
 #[test]
+fn rows_of_nothing_become_the_bias() {
+    let device = Device::flex();
+    let none = |shape| Tensor::<2>::zeros(shape, &device);
+    let bias = Tensor::<1>::from_data([1.0f32, 2.0, 3.0], &device);
+    let want = vec![1.0, 2.0, 3.0, 1.0, 2.0, 3.0];
+    assert_eq!(crate::weights::floats(linear(none([2, 0]), none([0, 3]), bias.clone())), want);
+    for numbers in [Numbers::F32, Numbers::Bf16, Numbers::Int8] {
+        let (mut frozen, mut w) = (Frozen::default(), Param::from_tensor(none([0, 3])));
+        frozen.pack([&mut w], numbers);
+        let y = frozen.apply(none([2, 0]), (&w, bias.clone()), None, None);
+        assert_eq!(crate::weights::floats(y), want, "{numbers:?}");
+    }
+}
+
+#[test]
 fn linear_in_bf16_is_near_burns_and_ends_with_the_wish() {
     let (x, w, b) = (random([2, 65, 64]), random([64, 256]), random([256]));
     let outer = Tensor::<3>::random([2, 65, 256], Distribution::Normal(0.0, 1.0), &device());
