@@ -293,6 +293,24 @@ def onnx_ways(work, net, x, threads, numbers):
             yield f"ONNX Runtime {kind}", lambda s=session, d=data: timed(lambda: s.run(None, d))
 
 
+def beside_the_best(rows):
+    """From (work, batch, way, ms): per item, and beside whichever other way is fastest with the same numbers."""
+    print("\n## Beside the best of the others, and how time grows with the batch\n")
+    print("*Times* is the time of the fastest other way with the same numbers, divided by that of likebut.\n")
+    print("| work | numbers | batch | ms an item | the fastest other | times |")
+    print("|---|---|--:|--:|---|--:|")
+    kinds = {}
+    for work, batch, way, ms in rows:
+        name, kind = way.rsplit(" ", 1)
+        kinds.setdefault((work, kind), {}).setdefault(batch, {})[name] = ms
+    for (work, kind), batches in kinds.items():
+        for batch, ways in batches.items():
+            mine = ways.pop("likebut")
+            name = min(ways, key=ways.get, default=None)
+            other = f"{name} | {ways[name] / mine:.2f}" if name else "- | -"
+            print(f"| {work} | {kind} | {batch} | {mine / batch:.2f} | {other} |")
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
@@ -314,7 +332,7 @@ def main():
     alone = {kind: ceiling(ours, "product", kind, 2 * math.prod(PRODUCT)) for kind in ALL}
     units = {kind: ceiling(ours, "units", kind, UNITS) for kind in ALL}
     memory = ceiling(ours, "memory", "f32", MEMORY)
-    speeds = []
+    speeds, table = [], []
     for work, make, given, batches, numbers in WORKS:
         if only and work not in only:
             continue
@@ -326,12 +344,14 @@ def main():
             for name, (clock, used) in rows.items():
                 mine = rows["likebut " + name.split()[-1]]
                 print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {clock / mine[0]:.2f} | {used / mine[1]:.2f} |", flush=True)
+            table += [(work, batch, name, clock) for name, (clock, _) in rows.items()]
             ours.ask("forget")
             net = make().eval().requires_grad_(False)
             count, read = operations(net, given(1)) * batch, weights(net)
             for kind in numbers:
                 ms = rows[f"likebut {kind}"][0]
                 speeds.append((work, batch, kind, count / ms / 1e6, read * BYTES[kind] / ms / 1e6))
+    beside_the_best(table)
     print("\n## How far from the limit\n")
     print("The same runs of likebut as billions of multiplications and additions a second (those of matrix products), as")
     print("a share of what the processor's units do on numbers that never leave the registers, and of what likebut reaches")
