@@ -213,6 +213,48 @@ mod tests {
         assert!(WEIGHTS.len() <= 12 << 20, "the shipped weights have {} bytes", WEIGHTS.len());
     }
 
+    /// Real pictures and clips, where they are: every so manyth, for there are thousands.
+    fn real() -> Vec<std::path::PathBuf> {
+        let mut all = Vec::new();
+        for (folder, step) in [("flickr8k_1k/images", 20), ("videos", 3)] {
+            let place = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/data")).join(folder);
+            let Ok(entries) = std::fs::read_dir(&place) else {
+                eprintln!("skipped: {folder} is not on this machine");
+                continue;
+            };
+            let mut here: Vec<_> = entries.flatten().map(|e| e.path()).collect();
+            here.sort();
+            all.extend(here.into_iter().step_by(step));
+        }
+        all
+    }
+
+    #[test]
+    fn all_numbers_keep_what_the_settings_promise_of_pictures_clips_and_words() {
+        let exact = embedded(&nets::cpu()).expect("it was built in");
+        let (view, sampling) = (&exact.manifest.view, exact.manifest.sampling);
+        let drawn = scenes::build(&scenes::World::tiny());
+        let mut seen: Vec<_> = drawn.items.iter().take(40).map(|i| train::see(&i.scene, view, sampling)).collect();
+        // What is no picture is left out: a licence lies among them.
+        let open = |path| search::see(&exact.manifest, &domain::MediaRef::file(path), &media::Limits::default());
+        seen.extend(real().into_iter().filter_map(|path| open(path).ok()));
+        let seen: Vec<&methods::Seen> = seen.iter().collect();
+        let words: Vec<&str> = drawn.items.iter().take(40).map(|i| i.caption.as_str()).collect();
+        let cosine = |a: &domain::Embedding, b: &domain::Embedding| {
+            a.values.iter().zip(&b.values).map(|(a, b)| f64::from(a * b)).sum::<f64>()
+        };
+        let (pictures, said) = (exact.embed(&seen), exact.say(&words));
+        for (numbers, least) in [(nets::layers::Numbers::Bf16, 0.9995), (nets::layers::Numbers::Int8, 0.999)] {
+            let mut packed = embedded(&nets::cpu()).expect("it was built in");
+            packed.pack(numbers);
+            for (what, want, got) in [("seen", &pictures, packed.embed(&seen)), ("said", &said, packed.say(&words))] {
+                let worst = want.iter().zip(&got).map(|(a, b)| cosine(a, b)).fold(1.0, f64::min);
+                eprintln!("{numbers:?}: {} {what}, the furthest at {worst:.5}", got.len());
+                assert!(worst >= least, "{numbers:?} {what}: {worst}");
+            }
+        }
+    }
+
     #[test]
     fn an_unknown_method_is_answered_with_the_nearest() {
         let Err(failure) = known("imagin") else { panic!("there is no such method") };

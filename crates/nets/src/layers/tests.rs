@@ -245,3 +245,19 @@ fn shares_of_attention_make_attention() {
         assert!(i < 3 || row[2..].iter().all(|s| *s == 0.0), "padding is not seen: {row:?}");
     }
 }
+
+/// The path is chosen once for a process, so each has one of its own: this program again, with nothing but the
+/// networks' golden values.
+#[test]
+fn networks_hold_on_every_path_of_this_processor() {
+    for path in crate::CpuPath::all() {
+        // Its own name stands for what extends it, too.
+        let wish = if path.name() == "avx512" { "avx512-plain" } else { path.name() };
+        let mut run = std::process::Command::new(std::env::current_exe().unwrap());
+        let done = run.args(["2::golden::", "clip::golden::"]).env("LIKEBUT_CPU", wish).output().unwrap();
+        let told = String::from_utf8_lossy(&done.stdout);
+        assert!(done.status.success(), "{wish}:\n{told}");
+        assert!(told.contains("blip2::golden::transformers_with_frozen_weights ... ok"), "{wish}:\n{told}");
+        assert!(told.contains("clip::golden::") && !told.contains(" 0 passed"), "{wish}:\n{told}");
+    }
+}
