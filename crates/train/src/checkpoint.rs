@@ -3,7 +3,23 @@
 use crate::{AdamW, TrainError};
 use burn::module::Module;
 use nets::weights::Tensors;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Writes a file under another name, then renames: whenever the program is killed, the old one is there
+/// or the new one, whole. Makes the folder if need be.
+pub fn replace(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
+    let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| fail(folder, e))?;
+    }
+    let mut tmp = path.as_os_str().to_owned();
+    tmp.push(".tmp");
+    let tmp = PathBuf::from(tmp);
+    let mut file = std::fs::File::create(&tmp).map_err(|e| fail(&tmp, e))?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(|e| fail(&tmp, e))?;
+    std::fs::rename(&tmp, path).map_err(|e| fail(path, e))
+}
 
 /// Where a stage's checkpoint lies.
 pub struct Checkpoint {
@@ -34,7 +50,7 @@ impl Checkpoint {
         &self.dir
     }
 
-    /// Writes all of it under another name, then renames: a kill leaves the old one or the new one.
+    /// Writes all of it; a kill leaves the old one or the new one.
     pub fn write<M: Module>(&self, step: usize, fingerprint: &str, net: &M, adam: &AdamW) -> Result<(), TrainError> {
         let mut all = Tensors::default();
         all.add("net", Tensors::of(net));
@@ -43,18 +59,12 @@ impl Checkpoint {
         // Step numbers stay exact in two f32 halves.
         all.map.insert("step".into(), (vec![2], vec![(step >> 16) as f32, (step & 0xffff) as f32]));
         let bytes = all.to_bytes(false)?;
-        let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
-        std::fs::create_dir_all(&self.dir).map_err(|e| fail(&self.dir, e))?;
-        let tmp = self.file.with_extension("tmp");
+        // The fingerprint never changes within a run, so its file is written once, and first.
         let named = self.named();
-        let write = |path: &Path, data: &[u8]| -> Result<(), TrainError> {
-            let mut file = std::fs::File::create(path).map_err(|e| fail(path, e))?;
-            std::io::Write::write_all(&mut file, data).and_then(|()| file.sync_all()).map_err(|e| fail(path, e))
-        };
-        // The fingerprint never changes within a run, so its file may be written first.
-        write(&named, fingerprint.as_bytes())?;
-        write(&tmp, &bytes)?;
-        std::fs::rename(&tmp, &self.file).map_err(|e| fail(&self.file, e))
+        if !std::fs::read(&named).is_ok_and(|old| old == fingerprint.as_bytes()) {
+            replace(&named, fingerprint.as_bytes())?;
+        }
+        replace(&self.file, &bytes)
     }
 
     fn named(&self) -> PathBuf {
@@ -81,5 +91,35 @@ impl Checkpoint {
             _ => return Err(other("it does not say at which step it was made")),
         };
         Ok(Some(Saved { step, net: all.under("net"), first: all.under("first"), second: all.under("second") }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nets::layers::Linear;
+    use std::io::Read;
+    use std::time::{Duration, SystemTime};
+
+    #[test]
+    fn a_fingerprint_is_written_once_and_never_in_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Checkpoint::at(dir.path(), "stage");
+        let net = Linear::new(2, 2, 1.0, &nets::cpu());
+        let write = |fingerprint: &str| place.write(1, fingerprint, &net, &AdamW::new(0.0, 0.0)).unwrap();
+        write("of this run");
+        let named = place.named();
+        let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000);
+        std::fs::File::options().write(true).open(&named).unwrap().set_modified(long_ago).unwrap();
+        write("of this run");
+        assert_eq!(std::fs::metadata(&named).unwrap().modified().unwrap(), long_ago, "it was there, and written again");
+        // Another run's, whose checkpoint was removed: whoever holds the old file still reads all of it.
+        let mut old = std::fs::File::open(&named).unwrap();
+        write("of another");
+        let mut text = String::new();
+        old.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "of this run", "the old file was written over where it lay");
+        assert!(place.read("of another").unwrap().is_some_and(|saved| saved.step == 1));
+        assert!(matches!(place.read("of this run"), Err(TrainError::OtherRun { .. })));
     }
 }

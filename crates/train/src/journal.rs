@@ -1,6 +1,7 @@
 //! What a run writes down as it goes: one JSON object per line, and the same for TensorBoard.
 
 use crate::TrainError;
+use crate::checkpoint::replace;
 use crate::tensorboard::Events;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -28,7 +29,8 @@ impl Journal {
                 })
                 .map(|l| format!("{l}\n"))
                 .collect();
-            std::fs::write(&path, kept).map_err(|e| fail(&path, e))?;
+            // A kill here must not cost the lines that were kept.
+            replace(&path, kept.as_bytes())?;
         }
         let lines = OpenOptions::new().create(true).append(true).open(&path).map_err(|e| fail(&path, e))?;
         let board = dir.join("tensorboard").join(stage);
