@@ -37,8 +37,8 @@ pub struct Losses {
     pub spread: Tensor<1>,
 }
 
-/// The losses of one batch. `same[i][j]` says that target j is also right for query i (or is the
-/// query's own reference seen again); such columns are left out of the classification.
+/// The losses of one batch. `same[i][j]` says that target j is also right for query i; such columns are
+/// left out of the classification, where [`Config::mask_duplicates`] is set.
 pub fn loss(head: &Imagine, f: Features, same: Option<Tensor<2, Bool>>, c: &Config) -> Losses {
     let (pictures, words) = head.libraries(&f.reference, &f.words, c);
     let imagery = head.imagine_from(&pictures, &words, f.reference, f.words, c);

@@ -1,16 +1,18 @@
 //! What one step of composition training does, on a tiny world.
 
 use crate::TURN;
+use burn::tensor::{Distribution, Tensor};
 use domain::Split;
-use methods::imagine::{self, Imagine, Target};
+use methods::imagine::{self, Begin, Composition, Every, Followed, Imagine, Target};
 use methods::{Gallery, Model, covr2};
-use nets::blip2::{self, Blip2};
-use nets::weights::Tensors;
+use nets::Device;
+use nets::blip2::{self, Blip2, pool};
+use nets::weights::{Tensors, floats};
 use nets::words::vocab_from_texts;
 use scenes::{Set, World};
 use train::adapt::{Adapt, Fixed, Misfit};
 use train::compose::{self, Compose, Head, Learns, Net, Settings};
-use train::questions::{Asked, questions};
+use train::questions::{Asked, also_right, questions};
 use train::run::{Plan, Task};
 use train::{Drawn, Tokens, pretrain, train};
 
@@ -139,7 +141,7 @@ fn tokens_on_disk_are_those_in_memory_and_go_on_after_a_kill() {
     assert_eq!(std::fs::metadata(&path).unwrap().len(), Tokens::bytes(&small.model, &small.drawn).unwrap());
     let cpu = nets::cpu();
     let all: Vec<usize> = (0..disk.items()).collect();
-    let seen = |t: &Tokens| nets::weights::floats(t.sight(small.model.backbone.blip2().unwrap(), &all, &cpu).tokens);
+    let seen = |t: &Tokens| floats(t.sight(small.model.backbone.blip2().unwrap(), &all, &cpu).tokens);
     assert_eq!(seen(&disk), seen(&memory));
     drop(disk);
     // Whole: nothing is computed again, which a stop at once would prevent.
@@ -248,4 +250,165 @@ fn frozen_targets_stay_and_the_query_side_moves() {
         assert!(!step.grads.map.contains_key(name), "{name} would move the gallery");
     }
     assert!(step.grads.map.contains_key("backbone.text_proj.weight"));
+}
+
+/// The stage on features from anywhere, under some settings.
+fn adapter<'a>(features: &'a Fixed, questions: &'a [Vec<Asked>], head: imagine::Config, device: &Device) -> Adapt<'a> {
+    Adapt {
+        settings: &SETTINGS,
+        features,
+        questions,
+        val_features: features,
+        val_questions: &[],
+        names: &[],
+        seed: 5,
+        device: device.clone(),
+        head,
+    }
+}
+
+#[test]
+fn libraries_that_follow_by_the_epoch_move_at_its_end_only() {
+    let _turn = TURN.lock();
+    let (features, questions) = anywhere();
+    let device = nets::cpu().autodiff();
+    // Twelve families in batches of four: three steps an epoch.
+    let moved = |follow_every: Every| -> Vec<bool> {
+        device.seed(31);
+        let task = adapter(&features, &questions, imagine::Config { follow_every, ..head() }, &device);
+        let mut net = task.begin(Imagine::new(&task.head, 12, &device));
+        let libraries =
+            |net: &Imagine| [floats(net.picture_library.vectors.val()), floats(net.words_library.vectors.val())];
+        let step = |step: usize| {
+            let before = libraries(&net);
+            let carry = task.step(&net, step).carry;
+            net = task.after(net.clone(), step, carry);
+            let [pictures, words] = libraries(&net);
+            assert_eq!(pictures != before[0], words != before[1], "one library follows without the other");
+            pictures != before[0]
+        };
+        (0..7).map(step).collect()
+    };
+    assert_eq!(moved(Every::Step), [true; 7]);
+    assert_eq!(moved(Every::Epoch), [false, false, true, false, false, true, false]);
+}
+
+#[test]
+fn the_picture_library_follows_references_or_targets_too() {
+    let _turn = TURN.lock();
+    let small = small();
+    let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
+    let of = |followed| step(&small, &tokens, Head::Imagine(imagine::Config { followed, ..head() }), 0);
+    let ((references, net), (both, _)) = (of(Followed::References), of(Followed::Both));
+    let [pictures, words] = &references.carry[..] else { panic!("a library without features to follow") };
+    let [pictures_too, words_too] = &both.carry[..] else { panic!("a library without features to follow") };
+    let asked = SETTINGS.batches(9);
+    let all = small.questions();
+    let targets: Vec<usize> = asked.at(0, &all).iter().map(|a| a.targets[0]).collect();
+    let seen = pool(net.backbone.image_tokens(&tokens.sight(&net.backbone, &targets, &nets::cpu().autodiff())));
+    assert_eq!(floats(words.clone()), floats(words_too.clone()), "texts have no targets");
+    let expected = [floats(pictures.clone()), floats(seen.clone())].concat();
+    assert_eq!(pictures_too.dims()[0], 2 * targets.len());
+    let gap = floats(pictures_too.clone()).iter().zip(&expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap < 1e-6, "references, then targets: off by {gap}");
+    assert_ne!(floats(seen), floats(pictures.clone()));
+
+    // The same on features from anywhere.
+    let (features, questions) = anywhere();
+    let device = nets::cpu().autodiff();
+    let of = |followed| {
+        device.seed(31);
+        let task = adapter(&features, &questions, imagine::Config { followed, ..head() }, &device);
+        let net = task.begin(Imagine::new(&task.head, 12, &device));
+        let carry = task.step(&net, 0).carry;
+        let rows = carry[0].dims()[0];
+        (rows, floats(task.after(net, 0, carry).picture_library.vectors.val()))
+    };
+    let (references, both) = (of(Followed::References), of(Followed::Both));
+    assert_eq!(both.0, 2 * references.0);
+    assert_ne!(both.1, references.1);
+}
+
+#[test]
+fn a_target_that_is_right_for_another_query_is_no_negative_of_it() {
+    let _turn = TURN.lock();
+    let device = nets::cpu().autodiff();
+    device.seed(3);
+    let asked = |reference: usize, targets: &[usize]| Asked {
+        id: String::new(),
+        row: 0,
+        reference,
+        words: Vec::new(),
+        targets: targets.to_vec(),
+    };
+    // Two with the same target, a third for which theirs is right too, and one that takes a reference of theirs.
+    let all = [asked(0, &[5]), asked(1, &[5]), asked(2, &[6, 5]), asked(3, &[0])];
+    let all: Vec<&Asked> = all.iter().collect();
+    let same = also_right(&all, &device);
+    let wanted = [[false, true, false, false], [true, false, false, false], [true, true, false, false], [false; 4]];
+    assert_eq!(same.clone().into_data().iter::<bool>().collect::<Vec<_>>(), wanted.concat());
+
+    let random = || Tensor::<2>::random([4, 6], Distribution::Normal(0.0, 1.0), &device);
+    // The first two targets are one item.
+    let (one, rest) = (random().slice([0..1, 0..6]), random().slice([0..2, 0..6]));
+    let target = Tensor::cat(vec![one.clone(), one, rest], 0);
+    let f = imagine::Features { reference: random(), words: random(), composed: random(), target };
+    // The definition, for a query that is the composed feature as it is.
+    let unit = |t: &Tensor<2>| {
+        let rows = floats(t.clone());
+        let rows =
+            rows.chunks_exact(6).map(|r| r.iter().map(|v| v / r.iter().map(|v| v * v).sum::<f32>().sqrt()).collect());
+        rows.collect::<Vec<Vec<f32>>>()
+    };
+    let (queries, targets) = (unit(&f.composed), unit(&f.target));
+    let expected = |mask: bool| -> f32 {
+        let of = |i: usize| {
+            let e = |j: usize| (queries[i].iter().zip(&targets[j]).map(|(a, b)| a * b).sum::<f32>() / 0.07).exp();
+            let others: f32 = (0..4).filter(|j| !(mask && wanted[i][*j])).map(e).sum();
+            -(e(i) / others).ln()
+        };
+        (0..4).map(of).sum::<f32>() / 4.0
+    };
+    for mask_duplicates in [true, false] {
+        let c = imagine::Config { mask_duplicates, composition: Composition::Concrete, ..head() };
+        let loss = imagine::loss(&Imagine::new(&c, 6, &device), f.clone(), Some(same.clone()), &c);
+        let (ours, wanted) = (floats(loss.classification)[0], expected(mask_duplicates));
+        assert!(
+            (ours - wanted).abs() < 1e-4 * wanted,
+            "mask_duplicates = {mask_duplicates}: {ours}, expected {wanted}"
+        );
+    }
+    assert!(expected(false) > expected(true) + 0.3, "the same target as a negative costs ln 2 twice in four");
+}
+
+#[test]
+fn prototypes_that_begin_as_slots_are_what_each_query_saw() {
+    let _turn = TURN.lock();
+    let small = small();
+    let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
+    let sizes = small.model.manifest.backbone.blip2().unwrap();
+    let k = sizes.queries;
+    let of = |begin| {
+        let c = imagine::Config { begin, prototypes: k, ..head() };
+        let head = step(&small, &tokens, Head::Imagine(c), 0).1.imagine.unwrap();
+        [floats(head.picture_library.vectors.val()), floats(head.words_library.vectors.val())]
+    };
+    let ([slots, words], [samples, words_of_samples]) = (of(Begin::Slots), of(Begin::Samples));
+    assert_eq!(words, words_of_samples, "a text has no slots");
+    // The same samples as are drawn for it: four for each prototype.
+    let mut rng = scenes::Rng::keyed(9, &[5, 0]);
+    let all: Vec<Asked> = small.questions().concat();
+    let references: Vec<usize> = (0..k * 4).map(|_| all[rng.below(all.len())].reference).collect();
+    let net = small.model.backbone.blip2().unwrap();
+    let seen = floats(net.image_tokens(&tokens.sight(net, &references, &nets::cpu()))); // (N, Q, E)
+    for (j, prototype) in slots.chunks_exact(sizes.embed).enumerate() {
+        let mut mean = vec![0.0; sizes.embed];
+        for sample in seen.chunks_exact(k * sizes.embed) {
+            sample[j * sizes.embed..].iter().zip(&mut mean).for_each(|(v, m)| *m += v);
+        }
+        let length = mean.iter().map(|v| v * v).sum::<f32>().sqrt();
+        let gap = mean.iter().zip(prototype).map(|(m, p)| (m / length - p).abs()).fold(0.0, f32::max);
+        assert!(gap < 1e-5, "prototype {j} is not what slot {j} saw: off by {gap}");
+    }
+    assert_ne!(slots, samples);
 }
