@@ -20,12 +20,14 @@ pub struct Recipe {
     pub seed: u64,
     /// A preset of the backbone.
     pub backbone: String,
-    /// D, the dimension of the shared space and so of the prototypes; the preset's where absent. The
-    /// paper has 256; 768 is the Q-Former's own width.
+    /// D, the dimension of the shared space and so of the prototypes; the preset's where absent, because
+    /// every item of a library keeps a vector of this length, and a preset's fits its other sizes. The paper
+    /// has 256; 768 is the Q-Former's own width.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub embed: Option<usize>,
     /// Which frames of a clip, references and targets alike; as many as the backbone has positions
-    /// for where absent. The papers take one, `middle`.
+    /// for where absent, because a drawn clip can differ from its reference in what moves and when, which
+    /// one frame does not show. The papers take one, `middle`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub frames: Option<Sampling>,
     /// In what linear layers multiply while training; weights, sums and marks are f32 either way.

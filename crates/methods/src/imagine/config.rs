@@ -233,15 +233,16 @@ pub struct Config {
     /// Whether the modulation's last layer starts at zero. Open; true: training then starts from the
     /// concrete feature.
     pub silent_start: bool,
-    /// Hidden width of the modulation network. Open.
+    /// Hidden width of the modulation network. Open; 256, the one hidden dimension that the paper states.
     pub modulation_hidden: usize,
-    /// Hidden layers of the modulation network. Open.
+    /// Hidden layers of the modulation network. Open; 1, the fewest with which it is more than a matrix.
     pub modulation_layers: usize,
     /// What the confidence network reads. Open; see [`ConfidenceInput`].
     pub confidence_input: ConfidenceInput,
     /// How many confidences it gives. Inferred: one.
     pub confidence_width: ConfidenceWidth,
-    /// Hidden width of the confidence network. Open.
+    /// Hidden width of the confidence network. Open; 64, as it has one number to give, where the modulation
+    /// has 2D.
     pub confidence_hidden: usize,
     /// What stands for a text. Open; see [`WordsFeature`].
     pub words_feature: WordsFeature,
@@ -260,7 +261,8 @@ pub struct Config {
     pub schema: Schema,
     /// What imagery is aligned with. Stated: the target's imagery.
     pub schema_target: SchemaTarget,
-    /// Whether the target's side of the schema loss carries gradient. Open; true.
+    /// Whether the target's side of the schema loss carries gradient. Open; true, as the paper speaks of no
+    /// stop, and the classification loss keeps both sides from one point.
     pub schema_target_gradient: bool,
     /// λ, the weight of the schema loss. Stated: 0.5.
     pub schema_weight: f32,
