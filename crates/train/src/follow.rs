@@ -1,6 +1,7 @@
 //! A recipe, followed from world to weights.
 
 use crate::adapt::{Adapt, Fixed};
+use crate::checkpoint::replace;
 use crate::compose::{self, Compose, Head, Learns};
 use crate::data::Drawn;
 use crate::pretrain::{self, Pretrain, families};
@@ -12,6 +13,7 @@ use domain::{Digest, Split};
 use methods::imagine::{Imagine, Target};
 use methods::{Gallery, Model};
 use nets::blip2::{self, Blip2, Config};
+use nets::weights::Tensors;
 use nets::words::vocab_from_texts;
 use scenes::World;
 use std::path::Path;
@@ -60,10 +62,13 @@ pub fn follow(
     record.write(run.dir)?;
 
     let shared = Mutex::new(tell);
-    let report = |stage: &'static str, done: usize, total: usize, line: String| {
+    let say = |progress: Progress| {
         if let Ok(mut tell) = shared.lock() {
-            tell(Progress { stage, done: done.min(total), total, line });
+            tell(progress);
         }
+    };
+    let report = |stage: &'static str, done: usize, total: usize, line: String| {
+        say(Progress { stage, done: done.min(total), total, line, notice: false });
     };
     let draw = |split: Split| {
         Drawn::new(&set, split, &model.manifest.view, model.manifest.sampling, &|d, t| {
@@ -98,7 +103,7 @@ pub fn follow(
             device: device.clone(),
         };
         let plan = plan(s.steps, s.restarts.clone(), s.rate, s.warmup, s.decay);
-        let tell = &mut |p: Progress| report(p.stage, p.done, p.total, p.line);
+        let tell = &mut |p: Progress| say(p);
         train(&task, net, &plan, &recipe.fingerprint(stage)?, tell, stop)
     };
     let fresh = |config: &Config| pretrain::Net::new(Blip2::new(config, &device), config.width, config.vocab, &device);
@@ -110,6 +115,9 @@ pub fn follow(
             if ended != Ended::Done {
                 return Ok(ended);
             }
+            let weights = Tensors::of(&net.backbone).to_bytes(false)?;
+            record.stage("coarse", serde_json::json!({"weights": Digest::of(&weights)}));
+            record.write(run.dir)?;
             let backbone = blip2::finer(&net.backbone, &coarse, &config, &device)?;
             pretrain::Net { backbone, ..net }
         }
@@ -121,7 +129,7 @@ pub fn follow(
     if ended != Ended::Done {
         return Ok(ended);
     }
-    let trained = nets::weights::Tensors::of(&net.backbone);
+    let trained = Tensors::of(&net.backbone);
     model.backbone = model.backbone.filled(&trained, &cpu)?;
     model.manifest.made = made(recipe, "pretrain")?;
     let saved = model.save(&pretrained, true)?;
@@ -135,8 +143,10 @@ pub fn follow(
     let size = Tokens::bytes(&model, &learn)? + Tokens::bytes(&model, &val)?;
     let place = run.dir.join("tokens");
     std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
-    let line = format!("{:.2} GB of vision tokens in {}", size as f64 / 1e9, place.display());
-    report("encode", 0, learn.items.len() + val.items.len(), line);
+    say(Progress::notice(
+        "encode",
+        format!("the vision tokens take {:.1} MB in {}", size as f64 / 1e6, place.display()),
+    ));
     let tokens = |drawn: &Drawn, name: &str| {
         let tell = |d, t| report("encode", d, t, String::new());
         Tokens::on_disk(&place.join(name), &model, drawn, &tell, &|| stop())
@@ -144,9 +154,12 @@ pub fn follow(
     let (Some(learn_tokens), Some(val_tokens)) = (tokens(&learn, "train.f16")?, tokens(&val, "val.f16")?) else {
         return Ok(Ended::Stopped(0));
     };
+    record.value["tokens"] = serde_json::json!({"train": learn_tokens.key(), "val": val_tokens.key()});
+    record.write(run.dir)?;
     let s = &recipe.imagine;
     let plan = plan(s.steps, Vec::new(), s.rate, s.warmup, s.decay);
     let ask = questions(&set, &learn, &ranges, &model);
+    s.batches(recipe.seed).check("the drawn world", &ask)?;
     let val_ask: Vec<_> = questions(&set, &val, &families(&val), &model).into_iter().flatten().collect();
     let names: Vec<String> = learn.items.iter().map(|i| i.name.clone()).collect();
     let fingerprint = recipe.fingerprint(Stage::Imagine)?;
@@ -155,7 +168,7 @@ pub fn follow(
         device.seed(recipe.seed + 1);
         cpu.seed(recipe.seed + 1);
     };
-    let mut forward = |p: Progress| report(p.stage, p.done, p.total, p.line);
+    let mut forward = |p: Progress| say(p);
     let head = recipe.method();
 
     if let (Learns::Head, Head::Imagine(c)) = (s.learns, &head) {
@@ -228,7 +241,7 @@ pub fn follow(
     let net = compose::Net::begin(&task, backbone, head);
     let (net, ended) = train(&task, net, &plan, &fingerprint, &mut forward, stop)?;
     if ended == Ended::Done {
-        let backbone = nets::weights::Tensors::of(&net.backbone);
+        let backbone = Tensors::of(&net.backbone);
         model.backbone = nets::Backbone::new(&model.manifest.backbone, &cpu).filled(&backbone, &cpu)?;
         finish(recipe, run, &mut record, model, net.imagine.as_ref(), gallery)?;
     }
@@ -246,7 +259,7 @@ fn finish(
 ) -> Result<(), TrainError> {
     if let (Some(head), Head::Imagine(c)) = (head, recipe.method()) {
         let blank = Imagine::new(&c, model.manifest.backbone.embed(), &model.device);
-        model.imagine = Some(nets::weights::Tensors::of(head).fill(blank, &model.device)?);
+        model.imagine = Some(Tensors::of(head).fill(blank, &model.device)?);
         model.manifest.imagine = Some(c);
     }
     model.gallery = gallery;
@@ -283,10 +296,7 @@ impl Record {
                 "recipe_digest": Digest::of(text.as_bytes()),
                 "data": {"train": asked(Split::Train), "val": asked(Split::Val)},
                 "vocabulary_digest": Digest::of(vocab.as_bytes()),
-                "machine": {
-                    "system": std::env::consts::OS, "processor": std::env::consts::ARCH,
-                    "threads": rayon::current_num_threads(),
-                },
+                "machine": machine(),
                 "stages": {},
             }),
         })
@@ -297,11 +307,16 @@ impl Record {
     }
 
     fn write(&self, dir: &Path) -> Result<(), TrainError> {
-        let path = dir.join("run.json");
-        let fail = |e: std::io::Error| TrainError::File { path: path.clone(), why: e.to_string() };
-        std::fs::create_dir_all(dir).map_err(fail)?;
-        std::fs::write(&path, format!("{:#}\n", self.value)).map_err(fail)
+        replace(&dir.join("run.json"), format!("{:#}\n", self.value).as_bytes())
     }
+}
+
+/// What a run is computed with, as far as it shows in the last bits of its sums.
+pub fn machine() -> serde_json::Value {
+    serde_json::json!({
+        "system": std::env::consts::OS, "processor": std::env::consts::ARCH,
+        "instructions": nets::instructions(), "threads": rayon::current_num_threads(),
+    })
 }
 
 fn made(recipe: &Recipe, stage: &str) -> Result<serde_json::Value, TrainError> {

@@ -21,7 +21,9 @@
 //! words ([`Fixed::sums`]), and the head learns what to make of it.
 
 use crate::adapt::{Adapt, Fixed};
+use crate::checkpoint::replace;
 use crate::compose::{Learns, Rows, Settings};
+use crate::follow::machine;
 use crate::questions::Asked;
 use crate::recipe::RecipeError;
 use crate::run::{Ended, Plan, Progress, TrainError, train};
@@ -178,24 +180,22 @@ pub fn follow(
     tell: &mut dyn FnMut(Progress),
     stop: &dyn Fn() -> bool,
 ) -> Result<Ended, TrainError> {
-    let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
-    std::fs::create_dir_all(dir).map_err(|e| fail(dir, e))?;
     let read = |path: &Path| match Vectors::read(path) {
         Ok(vectors) => Ok(vectors.normalised()),
         Err(e) => Err(RecipeError::Wrong(e.to_string())),
     };
     let (items, words) = (read(&recipe.features.items)?, read(&recipe.features.words)?);
-    let open = |split: Split| -> Result<Part, TrainError> {
-        Ok(part(&triplets::read(&recipe.features.set, split, Protocol::default())?, &items, &words)?)
+    let open = |split: Split| -> Result<(Part, Digest), TrainError> {
+        let set = triplets::read(&recipe.features.set, split, Protocol::default())?;
+        Ok((part(&set, &items, &words)?, set.digest()))
     };
-    let (learn, val) = (open(Split::Train)?, open(Split::Val)?);
+    let ((learn, learn_set), (val, val_set)) = (open(Split::Train)?, open(Split::Val)?);
     let s = &recipe.compose;
-    if learn.questions.len() < s.families {
-        let have = learn.questions.len();
-        return Err(RecipeError::Wrong(format!("a batch takes {} families, the set has {have}", s.families)).into());
-    }
-    let made =
-        serde_json::json!({"recipe": recipe_without_paths(recipe), "items": items.digest, "words": words.digest});
+    s.batches(recipe.seed).check("the set", &learn.questions)?;
+    let made = serde_json::json!({
+        "recipe": recipe_without_paths(recipe), "items": items.digest, "words": words.digest,
+        "data": {"train": learn_set, "val": val_set},
+    });
     let device = nets::cpu().autodiff();
     device.seed(recipe.seed);
     let val_questions: Vec<Asked> = flat(&val);
@@ -227,11 +227,14 @@ pub fn follow(
         return Ok(ended);
     }
     let weights = Tensors::of(&net).to_bytes(false).map_err(TrainError::Weights)?;
-    let record = serde_json::json!({"format": 1, "made": made, "weights": Digest::of(&weights)});
+    let record = serde_json::json!({
+        "format": 1, "program": env!("CARGO_PKG_VERSION"), "made": made, "machine": machine(),
+        "weights": Digest::of(&weights),
+    });
     let mut files =
         vec![("head.safetensors".to_owned(), weights), ("run.json".to_owned(), format!("{record:#}\n").into())];
     let tested = recipe.features.set.join("triplets.test.jsonl").exists();
-    let test = tested.then(|| open(Split::Test)).transpose()?;
+    let test = tested.then(|| open(Split::Test)).transpose()?.map(|(part, _)| part);
     for (split, part) in [(Split::Train, Some(&learn)), (Split::Val, Some(&val)), (Split::Test, test.as_ref())] {
         let Some(part) = part else { continue };
         let asked = flat(part);
@@ -239,8 +242,7 @@ pub fn follow(
         files.push((format!("queries.{split}.jsonl"), lines(&asked, &queries).into_bytes()));
     }
     for (name, bytes) in files {
-        let (path, tmp) = (dir.join(&name), dir.join(format!("{name}.tmp")));
-        std::fs::write(&tmp, bytes).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
+        replace(&dir.join(name), &bytes)?;
     }
     Ok(ended)
 }
@@ -325,6 +327,42 @@ mod tests {
             assert!((row.iter().map(|v| v * v).sum::<f32>() - 1.0).abs() < 1e-4);
         }
         assert!(out.join("head.safetensors").exists() && out.join("run.json").exists());
+    }
+
+    #[test]
+    fn a_run_does_not_go_on_with_other_questions() {
+        let dir = tempfile::tempdir().unwrap();
+        let recipe = Imported::open(&written(dir.path())).unwrap();
+        let go_on = || {
+            let asked = std::cell::Cell::new(0);
+            let soon = || asked.replace(asked.get() + 1) == 3;
+            follow(&recipe, &dir.path().join("out"), &mut |_| (), &soon)
+        };
+        assert_eq!(go_on().unwrap(), Ended::Stopped(3));
+        assert_eq!(go_on().unwrap(), Ended::Stopped(6));
+        // The same vectors, asked another way: one question's answer is another item.
+        let path = dir.path().join("triplets.train.jsonl");
+        let asked = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, asked.replacen("\"targets\":[\"train0-1\"]", "\"targets\":[\"train0-2\"]", 1)).unwrap();
+        assert_ne!(std::fs::read_to_string(&path).unwrap(), asked);
+        assert!(matches!(go_on(), Err(TrainError::OtherRun { .. })));
+    }
+
+    #[test]
+    fn a_batch_that_may_be_of_one_question_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut recipe = Imported::open(&written(dir.path())).unwrap();
+        let mut says = |families: usize, text: &str| {
+            recipe.compose.families = families;
+            let said = follow(&recipe, &dir.path().join("out"), &mut |_| (), &|| true).unwrap_err().to_string();
+            assert!(said.contains(text), "{said}");
+        };
+        says(13, "a batch takes 13 groups of questions; the set has 12");
+        // One family at a time, and one family of a single question.
+        let path = dir.path().join("triplets.train.jsonl");
+        let asked = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, asked.split_once('\n').unwrap().1).unwrap();
+        says(1, "one question of the set alone");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Questions as a training step takes them: by family, so that a batch holds look-alikes.
 
-use crate::Drawn;
 use crate::data::groups_at;
+use crate::{Drawn, RecipeError, TrainError};
 use burn::tensor::{Bool, Tensor, TensorData};
 use methods::Model;
 use nets::Device;
@@ -45,6 +45,29 @@ impl Batches {
             out.extend(members.into_iter().take(self.triplets));
         }
         out
+    }
+
+    /// Whether every step has what a batch takes, and at least two questions of it.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Few`] of the data that is called `of`; a recipe whose batches may be of one question.
+    pub fn check(&self, of: &str, questions: &[Vec<Asked>]) -> Result<(), TrainError> {
+        let (of, have) = (of.to_owned(), questions.len());
+        if have < self.families {
+            return Err(TrainError::Few { need: self.families, of, have });
+        }
+        // The batch of those families that have least.
+        let mut sizes: Vec<usize> = questions.iter().map(|f| f.len().min(self.triplets)).collect();
+        sizes.sort_unstable();
+        if sizes.iter().take(self.families).sum::<usize>() < 2 {
+            return Err(RecipeError::Wrong(format!(
+                "a batch may be one question of {of} alone: it has nothing to be told from, and draws all prototypes to \
+                 one point; take more families, or leave out those of a single question"
+            ))
+            .into());
+        }
+        Ok(())
     }
 
     /// Whether an epoch ends with this step.

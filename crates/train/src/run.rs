@@ -102,6 +102,16 @@ pub struct Progress {
     pub total: usize,
     /// A line for people: losses and marks.
     pub line: String,
+    /// Whether the line stands for itself and should stay to be read, such as what the next hours take
+    /// on disk; it counts nothing.
+    pub notice: bool,
+}
+
+impl Progress {
+    /// A line that stands for itself.
+    pub fn notice(stage: &'static str, line: String) -> Self {
+        Self { stage, done: 0, total: 0, line, notice: true }
+    }
 }
 
 /// How a run ended.
@@ -243,7 +253,7 @@ pub fn train<T: Task>(
         let secs = began.elapsed().as_secs_f64() / (step - first) as f64;
         journal.add(step, secs, &values)?;
         let line = values.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join("  ");
-        tell(Progress { stage: task.name(), done: step, total, line });
+        tell(Progress { stage: task.name(), done: step, total, line, notice: false });
         if (plan.checkpoint_every > 0 && step.is_multiple_of(plan.checkpoint_every)) || step == total {
             place.write(step, fingerprint, &net, &adam)?;
         }

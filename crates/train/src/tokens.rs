@@ -37,6 +37,7 @@ pub struct Tokens {
     frame: usize,
     tokens: usize,
     frames: Vec<Range<usize>>,
+    key: Option<Digest>,
 }
 
 impl Tokens {
@@ -83,6 +84,7 @@ impl Tokens {
         let (mut this, total) = Self::plan(model, source)?;
         let about = path.with_extension("json");
         let key = key(model, source)?;
+        this.key = Some(key);
         let description = format!(
             "{:#}\n",
             serde_json::json!({
@@ -153,6 +155,11 @@ impl Tokens {
         net.sight(tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens]), &Frames { of })
     }
 
+    /// Digest of all that they depend on: items, network and view; of those on disk only.
+    pub fn key(&self) -> Option<Digest> {
+        self.key
+    }
+
     /// How many items there are.
     pub fn items(&self) -> usize {
         self.frames.len()
@@ -168,7 +175,7 @@ impl Tokens {
         });
         let frames = frames.collect();
         let (tokens, frame) = (config.tokens(), config.tokens() * config.vit_width);
-        Ok((Self { store: Store::Memory(Vec::new()), frame, tokens, frames }, at))
+        Ok((Self { store: Store::Memory(Vec::new()), frame, tokens, frames, key: None }, at))
     }
 }
 

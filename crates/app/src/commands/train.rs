@@ -60,6 +60,11 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         Run { dir: &typed.out, until, checkpoint_every: typed.checkpoint_every, validate_every: typed.validate_every };
     let mut shown_stage: Option<(&'static str, Progress)> = None;
     let mut tell = |p: train::Progress| {
+        if p.notice {
+            // A bar that stands there goes first.
+            shown_stage = None;
+            return context.say(p.line);
+        }
         if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
             let unit = if matches!(p.stage, "draw" | "encode") { "scenes" } else { "steps" };
             shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));

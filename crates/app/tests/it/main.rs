@@ -9,6 +9,7 @@ mod models;
 mod published;
 mod reproduce;
 mod tls;
+mod train;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -214,7 +214,7 @@ pub fn imagine(
     let tell = Mutex::new(tell);
     let report = |stage: &'static str, done: usize, total: usize, line: String| {
         if let Ok(mut tell) = tell.lock() {
-            tell(Progress { stage, done, total, line });
+            tell(Progress { stage, done, total, line, notice: false });
         }
     };
     let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
