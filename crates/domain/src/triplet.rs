@@ -92,6 +92,10 @@ pub struct Triplet {
     /// may have several, and is marked under each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aspects: Vec<String>,
+    /// How well the words fit each frame of the target, where the set measured it (WebVid-CoVR's
+    /// `scores`); CoVR-2 weighs the frames of the clips that it learns from by it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub frame_scores: Vec<f32>,
 }
 
 /// One line of a gallery manifest: an item that may be an answer.

@@ -80,8 +80,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             continue;
         }
         let part = &mut parts[usize::from(is_val(reference))];
-        let asked =
-            Asked { id: t["id"].to_string(), row: part.len(), reference, words: model.words.ids(words), targets };
+        let (id, row, ids) = (t["id"].to_string(), part.len(), model.words.ids(words));
+        let asked = Asked { id, row, reference, words: ids, targets, frame_scores: Vec::new() };
         part.push((asked, words.to_owned()));
     }
     let [learn, val] = &parts;

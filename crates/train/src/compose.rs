@@ -26,6 +26,7 @@ use nets::layers::normalise;
 use nets::weights::floats;
 use rayon::prelude::*;
 use scenes::Rng;
+use std::collections::BTreeMap;
 
 /// What learns by gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -151,6 +152,26 @@ impl Rows {
     }
 }
 
+/// Targets as they were before training, where they stay so.
+#[derive(Clone, Debug, Default)]
+pub struct Frozen {
+    /// Of every item, all its frames looked at together (N, E), as a gallery looks at them.
+    pub items: Rows,
+    /// Of every question's target, its frames looked at one by one and weighted by how well the words fit each;
+    /// empty where the set does not say how well.
+    asked: Rows, // (A, E)
+}
+
+impl Frozen {
+    /// What the targets of some questions show (B, E).
+    pub fn targets(&self, asked: &[&Asked], device: &Device) -> Tensor<2> {
+        match self.asked.is_empty() {
+            true => self.items.take(asked.iter().map(|a| a.targets[0]), device),
+            false => self.asked.take(asked.iter().map(|a| a.row), device),
+        }
+    }
+}
+
 /// The stage.
 pub struct Compose<'a> {
     /// Its settings.
@@ -168,7 +189,7 @@ pub struct Compose<'a> {
     /// Validation questions.
     pub val_questions: Vec<Asked>,
     /// Targets as they were before training, where they stay so: to learn from, and to watch on.
-    pub frozen: Option<(Rows, Rows)>,
+    pub frozen: Option<(Frozen, Frozen)>,
     /// What the items' captions say, where the loss asks for it.
     pub captions: Option<Rows>,
     /// Seed of all choices.
@@ -251,7 +272,6 @@ impl Compose<'_> {
         asked: &[&Asked],
         features: Vec<Tensor<2>>,
     ) -> (Tensor<1>, Vec<(&'static str, Tensor<1>)>, Vec<Tensor<2>>) {
-        let targets = || asked.iter().map(|a| a.targets[0]);
         let same = Some(also_right(asked, &self.device));
         let mut features = features.into_iter();
         let mut next = || features.next().unwrap_or_else(|| Tensor::zeros([asked.len(), 1], &self.device));
@@ -259,7 +279,7 @@ impl Compose<'_> {
             (Head::Imagine(c), Some(head)) => {
                 let (reference, words, composed) = (next(), next(), next());
                 let target = match &self.frozen {
-                    Some((rows, _)) => rows.take(targets(), &self.device),
+                    Some((frozen, _)) => frozen.targets(asked, &self.device),
                     None => next(),
                 };
                 let mut followed = reference.clone().detach();
@@ -280,10 +300,11 @@ impl Compose<'_> {
             (Head::Covr2(c), _) => {
                 let composed = next();
                 let target = match &self.frozen {
-                    Some((rows, _)) => rows.take(targets(), &self.device),
+                    Some((frozen, _)) => frozen.targets(asked, &self.device),
                     None => next(),
                 };
-                let caption = self.captions.as_ref().map(|rows| rows.take(targets(), &self.device));
+                let caption = self.captions.as_ref();
+                let caption = caption.map(|rows| rows.take(asked.iter().map(|a| a.targets[0]), &self.device));
                 let l = covr2::loss(covr2::Features { composed, target, caption }, same, c);
                 (l.total, vec![("first", l.first)], Vec::new())
             }
@@ -397,14 +418,14 @@ impl Task for Compose<'_> {
 
 impl Compose<'_> {
     /// Unit vectors of all items of a split, one after the other.
-    pub fn gallery(&self, net: &Net, tokens: &Tokens, frozen: Option<&Rows>) -> Rows {
+    pub fn gallery(&self, net: &Net, tokens: &Tokens, frozen: Option<&Frozen>) -> Rows {
         let (net, device) = (net.valid(), self.device.clone().inner());
         let e = self.model.manifest.backbone.embed();
         let all: Vec<usize> = (0..tokens.items()).collect();
         let mut out = Vec::new();
         for chunk in all.chunks(64) {
             let features = match frozen {
-                Some(rows) => rows.take(chunk.iter().copied(), &device),
+                Some(frozen) => frozen.items.take(chunk.iter().copied(), &device),
                 None => pool(net.backbone.image_tokens(&tokens.sight(&net.backbone, chunk, &device))),
             };
             out.extend(floats(normalise(features)));
@@ -479,16 +500,30 @@ pub fn first_share(queries: &Rows, gallery: &Rows, asked: &[Asked]) -> f32 {
     right as f32 / asked.len().max(1) as f32
 }
 
-/// Features of all items as `gallery` makes them, not scaled to length one: (N, E).
-pub fn frozen_rows(model: &Model, gallery: &Gallery, tokens: &Tokens) -> Result<Rows, TrainError> {
-    let net = model.backbone.blip2()?;
+/// Targets as `gallery` makes them, not scaled to length one: of all items, and of `asked`, the questions of
+/// the set in the order of their rows, where any of them says how well its words fit the frames.
+pub fn frozen(model: &Model, gallery: &Gallery, tokens: &Tokens, asked: &[Asked]) -> Result<Frozen, TrainError> {
+    let (net, e) = (model.backbone.blip2()?, model.manifest.backbone.embed());
     let all: Vec<usize> = (0..tokens.items()).collect();
-    let mut out = Vec::new();
+    let mut items = Vec::new();
     for chunk in all.chunks(64) {
         let sight = tokens.sight(net, chunk, &model.device);
-        out.extend(floats(pool(gallery.image_tokens(&sight))));
+        items.extend(floats(pool(gallery.image_tokens(&sight))));
     }
-    Ok(Rows::new(out, model.manifest.backbone.embed()))
+    let mut own = Vec::new();
+    if asked.iter().any(|a| !a.frame_scores.is_empty()) {
+        let mut by_target: BTreeMap<usize, Vec<&Asked>> = BTreeMap::new();
+        asked.iter().for_each(|a| by_target.entry(a.targets[0]).or_default().push(a));
+        own = vec![0.0; asked.len() * e];
+        for (target, about) in by_target {
+            let frames = gallery.image_tokens(&tokens.one_by_one(net, target, &model.device)); // (F, Q, E)
+            for a in about {
+                let shown = covr2::pool_frames(frames.clone(), Some(&a.frame_scores)).unsqueeze(); // (1, Q, E)
+                own[a.row * e..][..e].copy_from_slice(&floats(pool(shown)));
+            }
+        }
+    }
+    Ok(Frozen { items: Rows::new(items, e), asked: Rows::new(own, e) })
 }
 
 /// What the items' captions say to the network as it is: (N, E).

@@ -136,7 +136,8 @@ impl Filed {
                 // Whoever has neither was left out above.
                 if let (Some(reference), false) = (at.get(q.reference.as_str()), targets.is_empty()) {
                     let words = model.words.ids(&q.text);
-                    out.push(Asked { id: q.id.clone(), row: out.len(), reference: *reference, words, targets });
+                    let (id, frame_scores) = (q.id.clone(), q.frame_scores.clone());
+                    out.push(Asked { id, row: out.len(), reference: *reference, words, targets, frame_scores });
                 }
             }
         }

@@ -5,7 +5,7 @@ use crate::checkpoint::replace;
 use crate::compose::{self, Compose, Head, Learns};
 use crate::data::Drawn;
 use crate::pretrain::{self, Pretrain, families};
-use crate::questions::questions;
+use crate::questions::{Asked, questions};
 use crate::run::{Ended, Plan, Progress, TrainError, train};
 use crate::tokens::Tokens;
 use crate::{Recipe, Stage};
@@ -172,7 +172,7 @@ pub fn follow(
     let head = recipe.method();
 
     if let (Learns::Head, Head::Imagine(c)) = (s.learns, &head) {
-        let fixed = |tokens: &Tokens, asked: &[crate::questions::Asked]| {
+        let fixed = |tokens: &Tokens, asked: &[Asked]| {
             Fixed::of(&model, tokens, asked, c, &|d, t| report("features", d, t, String::new()), &|| stop())
         };
         let flat: Vec<_> = ask.iter().flatten().cloned().collect();
@@ -213,8 +213,8 @@ pub fn follow(
     };
     let frozen = match &gallery {
         Some(g) => {
-            let rows = |tokens: &Tokens| compose::frozen_rows(&model, g, tokens);
-            Some((rows(&learn_tokens)?, rows(&val_tokens)?))
+            let of = |tokens: &Tokens, asked: &[Asked]| compose::frozen(&model, g, tokens, asked);
+            Some((of(&learn_tokens, &ask.concat())?, of(&val_tokens, &val_ask)?))
         }
         None => None,
     };
@@ -279,7 +279,7 @@ impl Record {
         let text = recipe.fingerprint(Stage::Imagine)?;
         let asked = |split: Split| {
             let triplets = set.triplets.iter().filter(|t| t.split == Some(split));
-            let lines: Vec<String> = triplets.map(|t| format!("{t:?}")).collect();
+            let lines: Vec<String> = triplets.map(|t| serde_json::json!(t).to_string()).collect();
             let items: Vec<String> =
                 set.items.iter().filter(|i| i.split == split).map(|i| format!("{} {}", i.name, i.caption)).collect();
             serde_json::json!({

@@ -141,7 +141,8 @@ pub fn part(set: &Benchmark, items: &Vectors, words: &Vectors) -> Result<Part, R
                 .get(q.id.as_str())
                 .ok_or_else(|| wrong(format!("the words of question {} have no vector", q.id)))?,
         );
-        asked.push(Asked { id: q.id.clone(), row: asked.len(), reference, words: Vec::new(), targets });
+        let (id, row) = (q.id.clone(), asked.len());
+        asked.push(Asked { id, row, reference, words: Vec::new(), targets, frame_scores: Vec::new() });
     }
     let features = Fixed::sums(values, said, items.dim, &asked).map_err(|e| wrong(e.to_string()))?;
     let names = set.gallery.iter().map(|g| g.name.clone()).collect();

@@ -21,6 +21,8 @@ pub struct Asked {
     pub words: Vec<i32>,
     /// Items that are right; the first is the target.
     pub targets: Vec<usize>,
+    /// How well the words fit each frame of the target, where the set says so.
+    pub frame_scores: Vec<f32>,
 }
 
 /// How batches are made of families.
@@ -111,7 +113,8 @@ pub fn questions(set: &scenes::Set, drawn: &Drawn, families: &[Range<usize>], mo
         let targets: Vec<usize> = t.targets.iter().filter_map(|n| drawn.index.get(n)).copied().collect();
         if !targets.is_empty() {
             let words = model.words.ids(&t.text);
-            out[family_of[*reference]].push(Asked { id: t.id.clone(), row: 0, reference: *reference, words, targets });
+            let (id, frame_scores) = (t.id.clone(), t.frame_scores.clone());
+            out[family_of[*reference]].push(Asked { id, row: 0, reference: *reference, words, targets, frame_scores });
         }
     }
     out.retain(|f: &Vec<Asked>| !f.is_empty());

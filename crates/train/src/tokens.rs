@@ -140,8 +140,19 @@ impl Tokens {
             of.push((wanted.len()..wanted.len() + range.len()).collect());
             wanted.extend(range);
         }
+        self.look(net, &wanted, Frames { of }, device)
+    }
+
+    /// What each frame of an item shows alone: as many pictures as it has frames.
+    pub fn one_by_one(&self, net: &Blip2, item: usize, device: &Device) -> Sight {
+        let wanted: Vec<usize> = self.frames[item].clone().collect();
+        let of = (0..wanted.len()).map(|i| vec![i]).collect();
+        self.look(net, &wanted, Frames { of }, device)
+    }
+
+    fn look(&self, net: &Blip2, wanted: &[usize], of: Frames, device: &Device) -> Sight {
         let mut out = vec![0.0f32; wanted.len() * self.frame];
-        out.par_chunks_mut(self.frame).zip(&wanted).for_each(|(out, frame)| match &self.store {
+        out.par_chunks_mut(self.frame).zip(wanted).for_each(|(out, frame)| match &self.store {
             Store::Memory(values) => {
                 let from = &values[frame * self.frame..][..self.frame];
                 out.iter_mut().zip(from).for_each(|(o, v)| *o = v.to_f32());
@@ -152,7 +163,7 @@ impl Tokens {
             }
         });
         let tokens = Tensor::<1>::from_data(TensorData::new(out, [wanted.len() * self.frame]), device);
-        net.sight(tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens]), &Frames { of })
+        net.sight(tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens]), &of)
     }
 
     /// Digest of all that they depend on: items, network and view; of those on disk only.

@@ -156,6 +156,8 @@ struct TripletLine {
     slice: Option<String>,
     #[serde(default)]
     aspects: Vec<String>,
+    #[serde(default)]
+    frame_scores: Vec<f32>,
 }
 
 /// A whole line of a manifest.

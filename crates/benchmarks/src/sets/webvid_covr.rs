@@ -1,12 +1,15 @@
 //! WebVid-CoVR: pairs of clips with similar captions, and the words that tell them apart.
 //!
 //! ```text
-//! annotation/webvid-covr/webvid8m-covr_test.csv     txt1, txt2, edit, pth1, pth2, … (extra columns are ignored)
+//! annotation/webvid-covr/webvid8m-covr_test.csv     txt1, txt2, edit, pth1, pth2, scores, … (others are ignored)
 //! annotation/webvid-covr/webvid8m-covr_val.csv
 //! annotation/webvid-covr/webvid2m-covr_train.csv    437 MB, needed for training only
 //! WebVid/8M/train/<pth>.mp4                         val and test; train lies in WebVid/2M/train
 //! WebVid/8M/blip2-vid-embs-large-all/<pth>.pth      or embeddings instead of clips
 //! ```
+//!
+//! `scores` says how well the words fit each of up to fifteen frames of the target, `[0.31, 0.28]`; the column
+//! may be missing.
 //!
 //! The gallery of the 2,556 test questions is their 2,556 targets and nothing else; references are no
 //! answers. WebVid was withdrawn in February 2024: whoever has no copy asks with embeddings.
@@ -16,7 +19,7 @@ use std::path::Path;
 
 use domain::{GalleryEntry, Split, Triplet};
 
-use super::csv::Csv;
+use super::csv::{Csv, python_list};
 use super::files::{Folders, at, needed, safe};
 use super::{Opened, Parts, Set, noted, words};
 use crate::{Protocol, Result};
@@ -50,7 +53,7 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
     let path = needed("webvid-covr", root, &places)?;
     let mut csv = Csv::open(&path)?;
     let (first, second, edit) = (csv.column("pth1")?, csv.column("pth2")?, csv.column("edit")?);
-    let caption = csv.find("txt2");
+    let (caption, scores) = (csv.find("txt2"), csv.find("scores"));
     let folders = Folders::new(
         root,
         &[
@@ -63,7 +66,7 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
     );
 
     let (mut listed, mut known): (Vec<GalleryEntry>, HashSet<String>) = Default::default();
-    let (mut queries, mut twice, mut asked) = (Vec::new(), Vec::new(), HashSet::new());
+    let (mut queries, mut twice, mut unscored, mut asked) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
     while let Some(row) = csv.row()? {
         for (column, words) in [(first, None), (second, caption)] {
             let name = &row.fields[column];
@@ -84,6 +87,10 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
         if !asked.insert(row.fields[second].clone()) {
             twice.push(id.clone());
         }
+        let frame_scores = scores.map(|c| numbers(&row.fields[c]));
+        if frame_scores == Some(None) {
+            unscored.push(id.clone());
+        }
         let (text, wordings) = words(protocol, &[&row.fields[edit]], &Default::default());
         queries.push(Triplet {
             id,
@@ -92,10 +99,12 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
             wordings,
             targets: vec![row.fields[second].clone()],
             split: Some(split),
+            frame_scores: frame_scores.flatten().unwrap_or_default(),
             ..Default::default()
         });
     }
     let mut opened = Opened { files: vec![(path, queries.len())], ..Opened::default() };
+    noted(&mut opened.notes, &unscored, "have `scores` that are no list of numbers, and count as having none");
     if split == Split::Test {
         noted(&mut opened.notes, &twice, "share their target with another, which the authors' own list rules out");
     }
@@ -104,4 +113,29 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
         .exams
         .push(Parts { set: "webvid-covr", part: "", split, root, listed, queries, hidden: false }.exam(protocol)?);
     Ok(opened)
+}
+
+/// A list of numbers as Python prints it.
+fn numbers(text: &str) -> Option<Vec<f32>> {
+    python_list(text).ok()?.iter().map(|n| n.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frame_scores_are_read_or_said_to_be_missing() {
+        let dir = tempfile::tempdir().unwrap();
+        let rows = "edit,pth1,pth2,scores\nin red,a,b,\"[0.5, -0.25]\"\nin blue,a,c,[]\nin grey,a,d,\"[0.5, x]\"\n";
+        std::fs::write(dir.path().join("webvid2m-covr_train.csv"), rows).unwrap();
+        let opened = open(dir.path(), Split::Train, &SET.usual()).unwrap();
+        let scores: Vec<&[f32]> = opened.exams[0].queries.iter().map(|q| &q.frame_scores[..]).collect();
+        assert_eq!(scores, [&[0.5, -0.25][..], &[], &[]]);
+        assert!(
+            opened.notes.iter().any(|n| n.contains("1 questions have `scores`") && n.ends_with(": 2")),
+            "{:?}",
+            opened.notes
+        );
+    }
 }

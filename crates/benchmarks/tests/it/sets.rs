@@ -58,6 +58,7 @@ fn what_the_nouns_serialise_to_is_what_the_reader_takes() {
         grades: [("b".into(), 1.0), ("z".into(), -1.0)].into(),
         candidates: Some(vec!["b".into(), "c".into(), "d".into()]),
         aspects: vec!["negation".into()],
+        frame_scores: vec![0.5, -0.25],
     };
     let entry = GalleryEntry {
         name: "a".into(),

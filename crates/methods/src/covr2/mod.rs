@@ -7,7 +7,10 @@
 //!
 //! # What it sees
 //! The reference's sampled frames (one, the middle one, in the paper) and the modification text; of a
-//! target up to fifteen frames, each a vector of its own, [pooled](pool_frames).
+//! target up to fifteen frames, each a vector of its own, [pooled](pool_frames) by how well the words fit it.
+//! Here it learns so too where targets are frozen and the set says how well (WebVid-CoVR's `scores`, or
+//! `frame_scores` of a question); without that, and in a library, which knows no question, all frames of an
+//! item are looked at together.
 //!
 //! # How it composes
 //! | CoVR-2 | here |

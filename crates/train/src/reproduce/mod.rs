@@ -552,8 +552,8 @@ fn run(
     let frozen = match c.target {
         methods::imagine::Target::Online => None,
         methods::imagine::Target::Frozen => {
-            let rows = |t: &Tokens| compose::frozen_rows(model, &Gallery::of(backbone), t);
-            Some((rows(&world.learn_tokens)?, rows(&world.test_tokens)?))
+            let of = |t: &Tokens, asked: &[Asked]| compose::frozen(model, &Gallery::of(backbone), t, asked);
+            Some((of(&world.learn_tokens, &world.ask.concat())?, of(&world.test_tokens, &world.test_ask)?))
         }
     };
     let task = Compose {

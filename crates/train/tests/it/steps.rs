@@ -14,7 +14,7 @@ use train::adapt::{Adapt, Fixed, Misfit};
 use train::compose::{self, Compose, Head, Learns, Net, Settings};
 use train::questions::{Asked, also_right, questions};
 use train::run::{Plan, Task};
-use train::{Drawn, Tokens, pretrain, train};
+use train::{Drawn, Source, Tokens, pretrain, train};
 
 struct Small {
     set: Set,
@@ -60,18 +60,31 @@ fn head() -> imagine::Config {
 
 /// What a step gives under some settings, from the same weights.
 fn step(small: &Small, tokens: &Tokens, head: Head, chunk: usize) -> (train::run::Step, Net) {
+    step_on(small, tokens, head, chunk, None)
+}
+
+/// The same on other questions.
+fn step_on(
+    small: &Small,
+    tokens: &Tokens,
+    head: Head,
+    chunk: usize,
+    questions: Option<Vec<Vec<Asked>>>,
+) -> (train::run::Step, Net) {
     let settings = Settings { chunk, ..SETTINGS };
     let device = nets::cpu().autodiff();
     device.seed(4);
     let gallery = (head.target() == Target::Frozen).then(|| Gallery::of(small.model.backbone.blip2().unwrap()));
-    let frozen = gallery.map(|g| compose::frozen_rows(&small.model, &g, tokens).unwrap());
+    let questions = questions.unwrap_or_else(|| small.questions());
+    let flat = questions.concat();
+    let frozen = gallery.map(|g| compose::frozen(&small.model, &g, tokens, &flat).unwrap());
     let captions: Vec<String> = small.drawn.items.iter().map(|i| i.caption.clone()).collect();
     let task = Compose {
         settings: &settings,
         model: &small.model,
         tokens,
         names: captions.clone(),
-        questions: small.questions(),
+        questions,
         val_tokens: tokens,
         val_questions: Vec::new(),
         frozen: frozen.map(|f| (f.clone(), f)),
@@ -153,6 +166,12 @@ fn tokens_on_disk_are_those_in_memory_and_go_on_after_a_kill() {
     assert!(open(&other, &|| true).is_none());
 }
 
+/// A question without words of its own.
+fn question(row: usize, reference: usize, targets: &[usize]) -> Asked {
+    let (id, targets) = (format!("q{row}"), targets.to_vec());
+    Asked { id, row, reference, words: Vec::new(), targets, frame_scores: Vec::new() }
+}
+
 /// Vectors from anywhere: bunches that a question moves from one to the next.
 fn anywhere() -> (Fixed, Vec<Vec<Asked>>) {
     let dim = 12;
@@ -168,7 +187,7 @@ fn anywhere() -> (Fixed, Vec<Vec<Asked>>) {
         let (reference, by) = (row % 64, row % 5);
         words.extend(moves[by].iter().zip(noise(0.1)).map(|(p, n)| p + n));
         let target = (reference + by + 1) % 64;
-        asked.push(Asked { id: format!("q{row}"), row, reference, words: Vec::new(), targets: vec![target] });
+        asked.push(question(row, reference, &[target]));
     }
     let fixed = Fixed::sums(items, words, dim, &asked).unwrap();
     (fixed, asked.chunks(10).map(<[Asked]>::to_vec).collect())
@@ -227,7 +246,7 @@ fn a_head_learns_on_features_from_anywhere_and_its_libraries_stay_diverse() {
 
 #[test]
 fn features_that_do_not_fit_are_refused() {
-    let asked = |reference| vec![Asked { id: "q".into(), row: 0, reference, words: Vec::new(), targets: vec![0] }];
+    let asked = |reference| vec![question(0, reference, &[0])];
     let refused = |items: Vec<f32>, words: Vec<f32>, dim, reference| -> String {
         let Misfit(why) = Fixed::sums(items, words, dim, &asked(reference)).unwrap_err();
         why
@@ -334,13 +353,7 @@ fn a_target_that_is_right_for_another_query_is_no_negative_of_it() {
     let _turn = TURN.lock();
     let device = nets::cpu().autodiff();
     device.seed(3);
-    let asked = |reference: usize, targets: &[usize]| Asked {
-        id: String::new(),
-        row: 0,
-        reference,
-        words: Vec::new(),
-        targets: targets.to_vec(),
-    };
+    let asked = |reference: usize, targets: &[usize]| question(0, reference, targets);
     // Two with the same target, a third for which theirs is right too, and one that takes a reference of theirs.
     let all = [asked(0, &[5]), asked(1, &[5]), asked(2, &[6, 5]), asked(3, &[0])];
     let all: Vec<&Asked> = all.iter().collect();
@@ -352,7 +365,9 @@ fn a_target_that_is_right_for_another_query_is_no_negative_of_it() {
     // The first two targets are one item.
     let (one, rest) = (random().slice([0..1, 0..6]), random().slice([0..2, 0..6]));
     let target = Tensor::cat(vec![one.clone(), one, rest], 0);
-    let f = imagine::Features { reference: random(), words: random(), composed: random(), target };
+    // Queries near their own targets, so that what else counts is another near one.
+    let composed = target.clone() + random() * 0.2;
+    let f = imagine::Features { reference: random(), words: random(), composed, target };
     // The definition, for a query that is the composed feature as it is.
     let unit = |t: &Tensor<2>| {
         let rows = floats(t.clone());
@@ -411,4 +426,87 @@ fn prototypes_that_begin_as_slots_are_what_each_query_saw() {
         assert!(gap < 1e-5, "prototype {j} is not what slot {j} saw: off by {gap}");
     }
     assert_ne!(slots, samples);
+}
+
+#[test]
+fn frames_of_frozen_targets_count_by_how_well_the_words_fit_them() {
+    let _turn = TURN.lock();
+    let small = small();
+    let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
+    let net = small.model.backbone.blip2().unwrap();
+    let gallery = Gallery::of(net);
+    let frames = small.drawn.frames();
+    // Families that move, so that a batch is of them.
+    let moves = |a: &Asked| frames[a.targets[0]] == 2;
+    let moving = || small.questions().into_iter().filter(|f| f.iter().any(moves)).collect::<Vec<_>>();
+    let scored = |scores: &[f32]| -> Vec<Vec<Asked>> {
+        let mut questions = moving();
+        for (row, asked) in questions.iter_mut().flatten().enumerate() {
+            asked.row = row;
+            asked.frame_scores = if moves(asked) { scores.to_vec() } else { Vec::new() };
+        }
+        questions
+    };
+    // The loss of CoVR-2 hangs on them.
+    let loss = |scores: &[f32]| {
+        let head = Head::Covr2(covr2::Config { caption_weight: 0.0, ..covr2::Config::default() });
+        step_on(&small, &tokens, head, 0, Some(scored(scores))).0.loss
+    };
+    let (first, last, even) = (loss(&[0.9, 0.1]), loss(&[0.1, 0.9]), loss(&[0.3, 0.3]));
+    assert!((first - last).abs() > 1e-4 && (first - even).abs() > 1e-4, "{first} {last} {even}");
+    // Scores of another number of frames are as none (uniform).
+    assert_eq!(loss(&[0.3, 0.3, 0.4]), even);
+
+    // Each frame alone, as a drawn item of one frame, weighted by softmax(score / 0.1).
+    let asked = scored(&[0.31, 0.28]).concat();
+    let frozen = compose::frozen(&small.model, &gallery, &tokens, &asked).unwrap();
+    let alone =
+        small.drawn.items.iter().zip(&small.drawn.seen).flat_map(|(item, seen)| {
+            seen.frames.iter().map(|f| (item.clone(), methods::Seen { frames: vec![f.clone()] }))
+        });
+    let (items, seen): (Vec<_>, Vec<_>) = alone.unzip();
+    let split = Drawn { items, seen, index: Default::default() };
+    let single = Tokens::in_memory(&small.model, &split, &|_, _| (), &|| false).unwrap().unwrap();
+    let share = 1.0 / (1.0 + (-0.3f32).exp()); // (0.31 − 0.28) / 0.1 = 0.3
+    assert!(asked.iter().filter(|a| moves(a)).count() > 10, "hardly anything moves");
+    for a in &asked {
+        let target = a.targets[0];
+        let from: usize = frames[..target].iter().sum();
+        let rows: Vec<usize> = (from..from + frames[target]).collect();
+        let each = floats(pool(gallery.image_tokens(&single.sight(net, &rows, &nets::cpu())))); // (F, E)
+        let (first, last) = each.split_at(8);
+        let wanted: Vec<f32> = match last {
+            [] => first.to_vec(),
+            _ => first.iter().zip(last).map(|(a, b)| share * a + (1.0 - share) * b).collect(),
+        };
+        let ours = floats(frozen.targets(&[a], &nets::cpu()));
+        let gap = ours.iter().zip(&wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+        assert!(gap < 1e-5, "the target of {} is off by {gap}", a.id);
+    }
+    // Without scores all frames are looked at together, as a gallery looks at them.
+    let plain = small.questions().concat();
+    let together = compose::frozen(&small.model, &gallery, &tokens, &plain).unwrap();
+    let a = plain.iter().find(|a| moves(a)).unwrap();
+    let sight = tokens.sight(net, &[a.targets[0]], &nets::cpu());
+    let gap = |x: Vec<f32>, y: Vec<f32>| x.iter().zip(&y).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(gap(floats(together.targets(&[a], &nets::cpu())), floats(pool(gallery.image_tokens(&sight)))) < 1e-5);
+}
+
+#[test]
+fn a_set_on_disk_says_how_well_the_words_fit_each_frame() {
+    let small = small();
+    let dir = tempfile::tempdir().unwrap();
+    for (name, shade) in [("a", 10), ("b", 200)] {
+        let frame = media::Frame::filled(28, 28, [shade; 3]);
+        std::fs::write(dir.path().join(format!("{name}.png")), media::png_bytes(&frame).unwrap()).unwrap();
+    }
+    let gallery = r#"{"name": "a", "path": "a.png"}
+{"name": "b", "path": "b.png"}"#;
+    let asked = r#"{"id": "q", "reference": "a", "text": "brighter", "targets": ["b"], "frame_scores": [0.5, 0.25]}"#;
+    std::fs::write(dir.path().join("gallery.train.jsonl"), gallery).unwrap();
+    std::fs::write(dir.path().join("triplets.train.jsonl"), asked).unwrap();
+    let set = benchmarks::sets::triplets::read(dir.path(), Split::Train, benchmarks::Protocol::default()).unwrap();
+    let notes = dir.path().join("looked.json");
+    let filed = train::Filed::look(vec![set], &small.model.manifest, &notes, &|_, _| (), &|| false).unwrap().unwrap();
+    assert_eq!(filed.questions(&small.model)[0].frame_scores, [0.5, 0.25]);
 }
