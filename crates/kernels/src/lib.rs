@@ -26,6 +26,6 @@ pub use activation::{Activation, activate, activate_grad};
 pub use attention::{AttentionShape, Sees, attention, attention_grad, self_attention, self_attention_grad};
 pub use cpu::Path;
 pub use linear::{linear, linear_grad};
-pub use memory::Keeping;
+pub use memory::{Keeping, Room, room};
 pub use norm::{layer_norm, layer_norm_grad};
 pub use product::{Epilogue, Mat, Packed, Precision, bf16_bits, product, product_on, product_packed};

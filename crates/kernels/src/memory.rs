@@ -128,13 +128,35 @@ impl State {
     }
 }
 
-/// Half of what Linux says that this machine, or this container, has; all there is elsewhere. Its own
-/// allocations are small and are the system's, so it may be asked in the middle of one.
-fn half_of_memory() -> usize {
-    let kib = |line: &str| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<usize>().ok();
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|s| s.lines().find_map(kib)).map(|k| k << 10);
+/// Memory of this machine, or of the container that we are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Room {
+    /// All of it, bytes.
+    pub total: u64,
+    /// What programs can still have without anything being written out for them, bytes.
+    pub free: u64,
+}
+
+/// What Linux says of memory; elsewhere we would need another library to know.
+pub fn room() -> Option<Room> {
     let group = std::fs::read_to_string("/sys/fs/cgroup/memory.max").ok().and_then(|s| s.trim().parse().ok());
-    machine.into_iter().chain(group).min().map_or(usize::MAX, |all| (all / 2).max(1))
+    room_of(&std::fs::read_to_string("/proc/meminfo").ok()?, group)
+}
+
+/// The same of `/proc/meminfo`, and of the most that a container may have.
+fn room_of(info: &str, group: Option<u64>) -> Option<Room> {
+    let field = |name: &str| {
+        let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
+        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
+    };
+    let most = group.unwrap_or(u64::MAX);
+    Some(Room { total: field("MemTotal")?.min(most), free: field("MemAvailable")?.min(most) })
+}
+
+/// Half of the memory that there is. Finding out takes little, and from the system's allocator, so it may
+/// be asked in the middle of an allocation.
+fn half_of_memory() -> usize {
+    room().map_or(usize::MAX, |room| (room.total / 2).max(1) as usize)
 }
 
 fn size_of_bin(index: usize) -> usize {
@@ -272,6 +294,14 @@ mod tests {
             assert!(rounded.size() >= size && rounded.size() <= size + size / 4, "{size} → {}", rounded.size());
             assert_eq!(size_of_bin(index), rounded.size(), "{size}");
         }
+    }
+
+    #[test]
+    fn memory_is_the_machines_or_the_containers() {
+        let info = "MemTotal:       8000000 kB\nMemFree:         100000 kB\nMemAvailable:   5000000 kB\n";
+        assert_eq!(room_of(info, None), Some(Room { total: 8_000_000 << 10, free: 5_000_000 << 10 }));
+        assert_eq!(room_of(info, Some(3 << 30)), Some(Room { total: 3 << 30, free: 3 << 30 }));
+        assert_eq!(room_of("MemTotal: 1 MB", None), None);
     }
 
     #[test]

@@ -17,4 +17,4 @@ pub mod words;
 
 pub use backbone::{Backbone, Config, Family, FamilyError, Frames};
 pub use device::{Device, DeviceError, cpu, device, instructions, together};
-pub use kernels::{Keeping, Path as CpuPath};
+pub use kernels::{Keeping, Path as CpuPath, Room, room};

@@ -77,20 +77,9 @@ fn processor() -> Finding {
     }
 }
 
-/// Bytes of memory: all, and those that are free. Linux says so in a file; elsewhere we would need
-/// another library only to print it.
-fn room() -> Option<(u64, u64)> {
-    let info = std::fs::read_to_string("/proc/meminfo").ok()?;
-    let field = |name: &str| {
-        let line = info.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(':'))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib * 1024)
-    };
-    Some((field("MemTotal")?, field("MemAvailable")?))
-}
-
 fn memory() -> Finding {
-    match room() {
-        Some((total, free)) => {
+    match nets::room() {
+        Some(nets::Room { total, free }) => {
             let ok = free >= 1 << 30;
             Finding {
                 name: "memory",
@@ -129,7 +118,7 @@ fn model(context: &Context) -> Finding {
     match looked {
         Ok(look) => {
             let needed = 4 * look.numbers;
-            let small = room().is_some_and(|(_, free)| needed > free);
+            let small = nets::room().is_some_and(|room| needed > room.free);
             let drawn = || "on photographs and films its answers are poor; models for them: likebut model list";
             Finding {
                 name,
