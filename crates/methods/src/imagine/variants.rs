@@ -17,6 +17,8 @@ pub struct Variant {
     pub name: &'static str,
     /// Which table or figure of the paper it belongs to; `choices` for what the paper leaves open.
     pub exhibit: &'static str,
+    /// Others that it belongs to as well: a setting's last value is often a table's row of its own.
+    pub also: &'static [&'static str],
     /// What it changes, in a few words.
     pub about: &'static str,
     /// Printed: FashionIQ mean R@10 and R@50, WebVid-CoVR mean of R@1, 5, 10, 50, CIRR mean of seven.
@@ -38,7 +40,13 @@ const fn line(
     paper: [Option<f32>; 4],
     set: fn(&mut Config),
 ) -> Variant {
-    Variant { name, exhibit, about, paper, set }
+    Variant { name, exhibit, also: &[], about, paper, set }
+}
+
+impl Variant {
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
 }
 
 const FULL: [Option<f32>; 4] = all(59.09, 80.11, 85.63, 84.66);
@@ -59,16 +67,20 @@ pub const VARIANTS: &[Variant] = &[
     line("table 4", "without-classification", "no classification loss", all(18.78, 34.37, 47.00, 39.19), |c| {
         c.classification_weight = 0.0;
     }),
-    line("table 4", "without-schema", "no schema loss", all(56.80, 77.59, 82.77, 82.04), |c| c.schema_weight = 0.0),
+    line("table 4", "without-schema", "λ = 0: no schema loss", all(56.80, 77.59, 82.77, 82.04), |c| {
+        c.schema_weight = 0.0;
+    })
+    .also(&["figure 6"]),
     line("table 4", "without-sic", "features stand for their own imagery", all(57.09, 78.03, 82.86, 82.21), |c| {
         c.space = Space::Features
     }),
     // Figure 3: schema-imagery construction.
     line("figure 3", "random-selection", "any k prototypes", NONE, |c| c.selection = Selection::Random),
-    line("figure 3", "without-momentum", "μ = 0: the last batch alone", NONE, |c| c.momentum = 0.0),
+    line("figure 3", "without-momentum", "μ = 0: the last batch alone", NONE, |c| c.momentum = 0.0).also(&["table 5"]),
     line("figure 3", "mean-pooling", "a plain mean of the k taken", NONE, |c| c.pool = Pool::Mean),
-    line("figure 3", "without-top-k", "all K prototypes", NONE, |c| c.selection = Selection::All),
-    line("figure 3", "static", "μ = 1: prototypes stay as they begin", STATIC, |c| c.momentum = 1.0),
+    line("figure 3", "without-top-k", "k = K: all prototypes", NONE, |c| c.selection = Selection::All)
+        .also(&["figure 6"]),
+    line("figure 3", "static", "μ = 1: prototypes stay as they begin", STATIC, |c| c.momentum = 1.0).also(&["table 5"]),
     // Figure 4: imagery-guided composition.
     line("figure 4", "addition", "f + m", [Some(57.55), Some(78.61), None, None], |c| {
         c.composition = Composition::Add;
@@ -88,12 +100,12 @@ pub const VARIANTS: &[Variant] = &[
         c.schema_target = SchemaTarget::Concrete;
     }),
     line("figure 5", "euclidean", "distance instead of cosine", NONE, |c| c.schema = Schema::Euclidean),
-    // Table 5: μ. 0 and 1 stand in figure 3, 0.9 is the full method.
+    // Table 5: μ. 0 and 1 are figure 3's, 0.9 is the full method.
     line("table 5", "momentum-0.4", "μ = 0.4", all(57.18, 77.86, 83.73, 83.03), |c| c.momentum = 0.4),
     line("table 5", "momentum-0.5", "μ = 0.5", all(57.75, 78.51, 84.23, 83.76), |c| c.momentum = 0.5),
     line("table 5", "momentum-0.6", "μ = 0.6", all(58.38, 79.28, 84.94, 84.01), |c| c.momentum = 0.6),
     line("table 5", "momentum-0.8", "μ = 0.8", all(58.91, 79.91, 85.25, 84.49), |c| c.momentum = 0.8),
-    // Figure 6: k and λ. 10 and 0.5 are the full method, 32 is figure 3's "without top-k".
+    // Figure 6: k and λ. 10 and 0.5 are the full method, k = 32 is figure 3's, λ = 0 is table 4's.
     line("figure 6", "top-1", "k = 1", NONE, |c| c.top_k = 1.min(c.prototypes)),
     line("figure 6", "top-5", "k = 5", NONE, |c| c.top_k = 5.min(c.prototypes)),
     line("figure 6", "top-15", "k = 15", NONE, |c| c.top_k = 15.min(c.prototypes)),
