@@ -326,11 +326,17 @@ pub struct Eval {
   likebut reproduce marks.json                  the same marks here? if not, what differs?
   likebut reproduce imagine --quick             IMAGINE's ablations on fixed features, in minutes
   likebut reproduce imagine --out runs/again    the same with the Q-Former trained, in hours
-  likebut reproduce imagine --set cirr --root ~/cirr --from blip2   on a set that lies here
+  likebut reproduce imagine --set cirr --root ~/cirr --from blip2-itm-vit-g-coco
+                                                on a set that lies here, as the paper trains
   likebut reproduce imagine --table3            what the head costs at the real model's size
 
 A paper's runs that are there already are not made again; the same command goes on after a stop, and
-writes imagine.html, imagine.md and imagine.json into the folder.")]
+writes imagine.html, imagine.md and imagine.json into the folder.
+
+On a set, runs are trained as the paper says or, where it is silent, as its siblings' code does (64
+questions a batch, eight at a time; rate 1e-5, on CIRR 2e-5; 20 passes), and marked by the protocol
+that its numbers follow: hud-fashioniq, cirr, hud-webvid. With a BLIP-2 of the real size that is work
+for days; --steps and --train make it less, and no longer the paper's.")]
 pub struct Reproduce {
     /// The card, or the word imagine
     #[arg(value_name = "FILE|imagine")]
@@ -358,19 +364,19 @@ pub struct Course {
     /// Learn from this set and be marked on it, instead of on drawn scenes; --root says where it lies
     #[arg(long, value_name = "NAME", requires = "root")]
     pub set: Option<String>,
-    /// A model folder to begin from, instead of captions learnt first
-    #[arg(long, value_name = "FOLDER")]
-    pub from: Option<PathBuf>,
+    /// A BLIP-2 to begin from, by its name or folder, instead of captions learnt first
+    #[arg(long, value_name = "NAME_OR_FOLDER")]
+    pub from: Option<String>,
     /// Which variants, separated by commas; all if absent
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub variants: Vec<String>,
     /// Runs of each variant
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100))]
     pub seeds: Option<u32>,
-    /// Updates in each run
+    /// Updates in each run; on a set as many as the paper's passes over it take, if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub steps: Option<u32>,
-    /// Families to learn from; of a set, groups of four questions, all if absent
+    /// Families to learn from; of a set, questions (with --quick groups of four), all if absent
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub train: Option<u32>,
     /// Families to be marked on; a set is asked whole

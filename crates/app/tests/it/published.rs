@@ -1,6 +1,6 @@
 //! Models as others publish them, tiny and random: from their folders and files to vectors and hits.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use media::{Frame, Limits};
 use methods::{Model, Seen};
@@ -57,6 +57,28 @@ fn write_clip(home: &Home) {
     let merges = home.write("hf/merges.txt", MERGES);
     let to = merges.with_file_name("model.safetensors");
     convert(Checkpoint::open(&file).expect("weights"), Layout::HuggingFace, &to).expect("another's names");
+}
+
+fn checkpoints() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/checkpoints")
+}
+
+/// BERT's pieces, as many as the tiny BLIP-2 has, less its own [DEC].
+fn vocab() -> String {
+    let pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "red", "one", "blue"];
+    (0..23).map(|i| pieces.get(i).map_or(format!("piece{i}\n"), |p| format!("{p}\n"))).collect()
+}
+
+/// A BLIP-2 in a folder, as transformers publishes.
+pub fn write_blip2(home: &Home, folder: &str) {
+    for file in std::fs::read_dir(checkpoints().join("hf")).expect("a folder").flatten() {
+        let name = format!("{folder}/{}", file.file_name().to_string_lossy());
+        home.write(&name, std::fs::read(file.path()).expect("a file"));
+    }
+    home.write(&format!("{folder}/config.json"), r#"{"model_type": "blip-2"}"#);
+    home.write(&format!("{folder}/vocab.txt"), vocab());
+    let view = r#"{"size": {"height": 28, "width": 28}, "resample": 3}"#;
+    home.write(&format!("{folder}/preprocessor_config.json"), view);
 }
 
 fn write_pictures(home: &Home) {
@@ -195,7 +217,7 @@ fn a_model_is_measured_and_the_list_shows_it() {
 fn a_checkpoint_of_lavis_or_covr2_runs_as_it_lies() {
     let home = Home::new();
     write_pictures(&home);
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/golden/checkpoints");
+    let golden = checkpoints();
     for name in ["lavis.pth", "covr2.ckpt"] {
         home.write(name, std::fs::read(golden.join(name)).expect("a checkpoint"));
     }
@@ -204,8 +226,7 @@ fn a_checkpoint_of_lavis_or_covr2_runs_as_it_lies() {
     assert!(run.err.contains("put that file beside the weights"), "{run:?}");
 
     // BERT's pieces, as Python's LAVIS leaves them in the shared cache; [DEC] is its own.
-    let pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "the", "red", "one", "blue"];
-    let vocab: String = (0..23).map(|i| pieces.get(i).map_or(format!("piece{i}\n"), |p| format!("{p}\n"))).collect();
+    let vocab = vocab();
     let cache = format!(".cache/huggingface/hub/models--bert-base-uncased/snapshots/{}/vocab.txt", "a".repeat(40));
     let cached = home.write(&cache, &vocab);
     let rows = vectors(&embedded(&home, "./lavis.pth"));
@@ -225,12 +246,7 @@ fn a_checkpoint_of_lavis_or_covr2_runs_as_it_lies() {
     );
 
     // Transformers keeps the same numbers, and another eps in one norm.
-    for file in std::fs::read_dir(golden.join("hf")).expect("a folder").flatten() {
-        home.write(&format!("hf/{}", file.file_name().to_string_lossy()), std::fs::read(file.path()).expect("a file"));
-    }
-    home.write("hf/config.json", r#"{"model_type": "blip-2"}"#);
-    home.write("hf/vocab.txt", &vocab);
-    home.write("hf/preprocessor_config.json", r#"{"size": {"height": 28, "width": 28}, "resample": 3}"#);
+    write_blip2(&home, "hf");
     assert!(off(&vectors(&embedded(&home, "./hf")), &rows) < 1e-3);
 
     let doctor = home.run(&["doctor", "--model", "covr"]);

@@ -6,6 +6,7 @@ use media::Frame;
 use serde_json::{Value, json};
 
 use crate::Home;
+use crate::published::write_blip2;
 
 fn read(path: &Path) -> Value {
     serde_json::from_slice(&std::fs::read(path).expect("the report's numbers")).expect("JSON")
@@ -63,16 +64,16 @@ fn picture(path: &Path, i: u32) {
     media::write_png(path, &frame).unwrap();
 }
 
-#[test]
-fn variants_on_a_set_that_lies_here() {
-    let home = Home::new();
+/// FashionIQ of a few pictures: 168 questions to learn from, 18 to be marked on, and one picture of each
+/// category that nobody asks about.
+fn write_fashioniq(home: &Home) {
     for (c, category) in ["dress", "shirt", "toptee"].into_iter().enumerate() {
         for (split, many, asked) in [("train", 8, 56), ("val", 6, 5 + c)] {
             let name = |i: usize| format!("{split}{c}{i}");
-            for i in 0..many {
+            for i in 0..=many {
                 picture(&home.path(&format!("set/images/{}.png", name(i))), (c * 20 + i + many) as u32);
             }
-            let names: Vec<String> = (0..many).map(name).collect();
+            let names: Vec<String> = (0..=many).map(name).collect();
             let pairs = (0..many).flat_map(|a| (0..many).filter(move |b| a != *b).map(move |b| (a, b)));
             let pairs: Vec<Value> = pairs
                 .take(asked)
@@ -82,6 +83,12 @@ fn variants_on_a_set_that_lies_here() {
             home.write(&format!("set/image_splits/split.{category}.{split}.json"), json!(names).to_string());
         }
     }
+}
+
+#[test]
+fn variants_on_a_set_that_lies_here() {
+    let home = Home::new();
+    write_fashioniq(&home);
     // One file is no picture, one is cut off, one is not there.
     home.write("set/images/train07.png", "<!doctype html>");
     let whole = std::fs::read(home.path("set/images/train17.png")).unwrap();
@@ -91,7 +98,7 @@ fn variants_on_a_set_that_lies_here() {
     let on = |more: &[&str]| {
         home.run(&[&["reproduce", "imagine", "--set", "fashioniq", "--root", "set", "--out", "again"], more].concat())
     };
-    on(&[]).fails(2, "--from FOLDER");
+    on(&[]).fails(2, "--from NAME_OR_FOLDER");
     on(&["--quick", "--test", "3"]).fails(2, "--test");
     let few = ["--quick", "--variants", "full,without-sic", "--seeds", "3", "--steps", "3", "--no-times"];
     let run = on(&few);
@@ -108,4 +115,44 @@ fn variants_on_a_set_that_lies_here() {
     assert_eq!(all[0]["average"]["mean"].as_f64().map(f64::round), Some(100.0));
     let text = std::fs::read_to_string(home.path("again/imagine.md")).unwrap();
     assert!(text.contains("The average is of R@10, 50.") && !text.contains("implied less"), "{text}");
+}
+
+#[test]
+fn a_published_blip2_is_trained_on_a_set_as_the_paper_says() {
+    let home = Home::new();
+    write_fashioniq(&home);
+    write_blip2(&home, "blip2");
+    let on = |more: &[&str]| {
+        let set = ["reproduce", "imagine", "--set", "fashioniq", "--root", "set", "--from", "blip2", "--out", "again"];
+        let few = ["--variants", "full", "--seeds", "1", "--steps", "2", "--no-times"];
+        home.run(&[&set[..], &few[..], more].concat())
+    };
+    on(&["--device", "gpu"]).fails(2, "--device cpu");
+    on(&["--model", "blip2"]).fails(2, "--from NAME_OR_FOLDER");
+    on(&[]).works();
+    let numbers = read(&home.path("again/imagine.json"));
+    assert_eq!(numbers["model"], "blip2");
+    let training = &numbers["course"]["training"];
+    assert_eq!(
+        ["rate", "families", "triplets", "chunk", "steps"].map(|k| training[k].as_f64()),
+        [1e-5, 64.0, 1.0, 8.0, 2.0].map(Some)
+    );
+    // What nobody asks about is no answer by these rules.
+    assert_eq!((&numbers["protocol"]["name"], &numbers["gallery"]), (&json!("hud-fashioniq"), &json!(18)));
+    let text = std::fs::read_to_string(home.path("again/imagine.md")).unwrap();
+    for part in ["Marked by protocol hud-fashioniq", "on FashionIQ are by the same rules (inferred: ", "was put right"]
+    {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+
+    // The run is found again, but not where other words are learnt from.
+    let made = || std::fs::metadata(home.path("again/runs/full-1.json")).and_then(|m| m.modified()).unwrap();
+    let first = made();
+    on(&[]).works();
+    assert_eq!(made(), first);
+    let captions = home.path("set/captions/cap.dress.train.json");
+    let other = std::fs::read_to_string(&captions).unwrap().replacen("has a stripe", "has two", 1);
+    std::fs::write(&captions, other).unwrap();
+    on(&[]).works();
+    assert_ne!(made(), first, "a run on other questions was taken for this one");
 }

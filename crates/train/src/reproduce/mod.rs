@@ -8,27 +8,29 @@
 //! chosen by them.
 
 mod cost;
+mod course;
 mod summary;
+mod together;
 
 pub use cost::{Cost, cost};
-pub use summary::{Group, Line, Spread, Summary, averaged, printed, summary};
+pub use course::{Course, averaged, printed, printed_of, protocol};
+pub use summary::{Group, Line, Order, Spread, Summary, summary};
 
 use crate::TrainError;
 use crate::adapt::{Adapt, Fixed};
-use crate::compose::{self, Compose, Head, Learns, Net, Rows, Settings};
+use crate::compose::{self, Compose, Head, Learns, Net, Rows};
 use crate::data::{Drawn, Source};
 use crate::filed::{Filed, digest_of};
 use crate::pretrain::families;
 use crate::questions::{Asked, questions};
-use crate::recipe::Precision;
 use crate::run::{Ended, Plan, Progress, Task, train};
 use crate::tokens::Tokens;
 use benchmarks::bootstrap::Bootstrap;
 use benchmarks::sets::Set;
-use benchmarks::{Benchmark, GalleryRule, Protocol};
+use benchmarks::{Benchmark, GalleryRule, Mark, Protocol};
 use burn::module::Module as _;
 use domain::{Digest, GalleryEntry, MediaRef, Split, Triplet};
-use methods::imagine::{Config, Imagine, VARIANTS, Variant};
+use methods::imagine::{Config, Imagine, VARIANTS};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
 use nets::weights::Tensors;
@@ -37,8 +39,9 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
+use together::{each, side_by_side};
 
 /// What is learnt from and marked on.
 #[derive(Clone, Copy)]
@@ -59,72 +62,6 @@ impl Data<'_> {
     }
 }
 
-/// How the variants are trained and marked.
-#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
-pub struct Course {
-    /// Families to learn from; of a set, groups of as many questions as a batch takes of a family.
-    pub train: usize,
-    /// Families to be marked on; a set is asked whole.
-    pub test: usize,
-    /// One run of each variant for each.
-    pub seeds: Vec<u64>,
-    /// How long, how large a batch, what learns.
-    pub training: Settings,
-    /// In what linear layers multiply.
-    pub precision: Precision,
-    /// The full method; variants change it.
-    pub head: Config,
-}
-
-impl Course {
-    /// The Q-Former learns, as in the paper: hours on two cores.
-    pub fn full() -> Self {
-        let training = Settings {
-            steps: 300,
-            families: 16,
-            triplets: 4,
-            rate: 5e-4,
-            warmup: 30,
-            decay: 0.05,
-            chunk: 0,
-            learns: Learns::QFormer,
-        };
-        let head = Config::default();
-        Self { train: 1500, test: 230, seeds: vec![1, 2, 3], training, precision: Precision::Bf16, head }
-    }
-
-    /// Adapter mode: the head alone learns, on features made once; minutes.
-    pub fn quick() -> Self {
-        let full = Self::full();
-        let training =
-            Settings { steps: 150, families: 32, rate: 1e-3, warmup: 15, learns: Learns::Head, ..full.training };
-        Self { train: 300, test: 60, training, ..full }
-    }
-
-    /// Whether this variant can be run in this course; a sentence says why not.
-    pub fn can(&self, variant: &Variant, queries: usize) -> Result<(), String> {
-        use methods::imagine::{Begin, WordsFeature};
-        let c = self.settings(variant);
-        let fixed = self.training.learns == Learns::Head;
-        if fixed && matches!(c.begin, Begin::Slots | Begin::Queries) {
-            return Err("features that are made once have no slots".into());
-        }
-        if matches!(c.begin, Begin::Slots | Begin::Queries) && queries != c.prototypes {
-            return Err(format!("the backbone has {queries} queries for {} prototypes", c.prototypes));
-        }
-        if fixed && c.words_feature != WordsFeature::Cls {
-            return Err("features that are made once are made in one way".into());
-        }
-        c.check()
-    }
-
-    fn settings(&self, variant: &Variant) -> Config {
-        let mut c = self.head.clone();
-        (variant.set)(&mut c);
-        c
-    }
-}
-
 /// One run of one variant.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Outcome {
@@ -140,6 +77,10 @@ pub struct Outcome {
     pub last: Vec<(String, f32)>,
     /// The best right answer's rank of every question, in the exam's order.
     pub ranks: Vec<usize>,
+    /// The same among the question's look-alikes, where it has some; of a set whose average is of that
+    /// too, as CIRR's is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subset: Vec<Option<usize>>,
     /// The first few answers to every question, as places in the gallery; of the variants that
     /// Figure 7 compares, and absent in runs from before it was drawn.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -173,6 +114,10 @@ pub struct Runs {
     pub broken: Vec<(String, String)>,
     /// The questions' and answers' digest.
     pub asked: Digest,
+    /// The rules that they are marked by.
+    pub protocol: Protocol,
+    /// What the set's files leave to be said.
+    pub notes: Vec<String>,
     /// Every run, variant by variant.
     pub outcomes: Vec<Outcome>,
     /// Variants that were left out, with the reason.
@@ -189,9 +134,21 @@ struct Prepared {
     test_ask: Vec<Asked>,
     names: Vec<String>,
     exams: Vec<Part>,
-    asked: Digest,
+    digests: Digests,
+    protocol: Protocol,
+    notes: Vec<String>,
     files: HashMap<String, MediaRef>,
     broken: Vec<(String, String)>,
+}
+
+/// What the data were, as far as a run's ranks depend on it.
+struct Digests {
+    /// The exam's questions and answers.
+    asked: Digest,
+    /// What is learnt from. None on drawn scenes, whose train split follows from how many families it has.
+    learnt: Option<Digest>,
+    /// The rules.
+    rules: Digest,
 }
 
 /// An exam: which of all items that are marked on are its gallery, and which of all questions are its own.
@@ -202,9 +159,10 @@ struct Part {
 }
 
 /// Trains and marks every variant that `wanted` names (all if it is empty); `None` if it was stopped.
+/// A set is marked by [`protocol`], and the model sees those frames of a clip that it names.
 pub fn imagine(
     dir: &Path,
-    model: &Model,
+    mut model: Model,
     course: &Course,
     data: Data<'_>,
     wanted: &[String],
@@ -218,6 +176,13 @@ pub fn imagine(
         }
     };
     let fail = |path: &Path, e: std::io::Error| TrainError::File { path: path.to_owned(), why: e.to_string() };
+    let backbone = model.manifest.backbone.blip2()?.clone();
+    if let Data::Set(set, _) = data
+        && let Some(sampling) = course::sampling(&protocol(set))
+    {
+        model.manifest.sampling = sampling;
+    }
+    let model = &model;
     let runs = dir.join("runs");
     std::fs::create_dir_all(&runs).map_err(|e| fail(&runs, e))?;
     let world = match data {
@@ -228,6 +193,7 @@ pub fn imagine(
     if world.ask.len() < course.training.families {
         return Err(TrainError::Few { need: course.training.families, of: data.name().into(), have: world.ask.len() });
     }
+    let course = &course.over(world.ask.len());
     let fixed = match course.training.learns {
         Learns::QFormer => None,
         Learns::Head => {
@@ -241,21 +207,21 @@ pub fn imagine(
         }
     };
 
-    let queries = model.manifest.backbone.blip2()?.queries;
     let (mut todo, mut left_out) = (Vec::new(), Vec::new());
     for variant in VARIANTS.iter().filter(|v| wanted.is_empty() || wanted.iter().any(|w| w == v.name)) {
-        match course.can(variant, queries) {
+        match course.can(variant, backbone.queries) {
             Ok(()) => todo.extend(course.seeds.iter().map(|seed| (variant, *seed))),
             Err(why) => left_out.push((variant.name, why)),
         }
     }
     let full = dir.join("full");
+    let among_look_alikes = averaged(data.name()).iter().any(|m| matches!(m, Mark::SubsetRecall(_)));
     let ended = AtomicUsize::new(0);
     let one = |i: usize, stop: &(dyn Fn() -> bool + Sync)| -> Result<Option<Outcome>, TrainError> {
         let (variant, seed) = todo[i];
         let path = runs.join(format!("{}-{seed}.json", variant.name));
         let c = course.settings(variant);
-        let key = key(model, course, &c, seed, &world);
+        let key = key(model.manifest.weights, course, &c, seed, &world.digests);
         let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
         let outcome = match old.filter(|o| o.key == key) {
             Some(outcome) => outcome,
@@ -272,12 +238,15 @@ pub fn imagine(
                 else {
                     return Ok(None);
                 };
-                let ranks = ranks(&world, &queries, &gallery)?;
+                let (ranks, mut subset) = ranks(&world.exams, &world.test_ask, &queries, &gallery)?;
+                if !among_look_alikes {
+                    subset.clear();
+                }
                 let best = match COMPARED.contains(&variant.name) {
                     true => best(&world, &queries, &gallery),
                     false => Vec::new(),
                 };
-                let outcome = Outcome { key, variant: variant.name.into(), seed, secs, last, ranks, best };
+                let outcome = Outcome { key, variant: variant.name.into(), seed, secs, last, ranks, subset, best };
                 let text = serde_json::to_string(&outcome).unwrap_or_default();
                 let tmp = path.with_extension("tmp");
                 std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
@@ -290,7 +259,9 @@ pub fn imagine(
         report("run", done, todo.len(), format!("{} {seed}", variant.name));
         Ok(Some(outcome))
     };
-    let Some(outcomes) = side_by_side(todo.len(), &one, stop)? else { return Ok(None) };
+    let Some(outcomes) = side_by_side(todo.len(), each(&backbone, &course.training), &one, stop)? else {
+        return Ok(None);
+    };
     let mean = world.test_ask.len() as f64 / world.exams.len().max(1) as f64;
     let weigh = |p: &Part| std::iter::repeat_n(mean / p.questions.len().max(1) as f64, p.questions.len());
     Ok(Some(Runs {
@@ -298,7 +269,9 @@ pub fn imagine(
         course: Course { train: world.ask.len().min(course.train), ..course.clone() },
         model: model.manifest.name.clone(),
         model_weights: model.manifest.weights,
-        asked: world.asked,
+        asked: world.digests.asked,
+        protocol: world.protocol,
+        notes: world.notes,
         weights: world.exams.iter().flat_map(weigh).collect(),
         gallery: world.exams.iter().flat_map(|p| p.benchmark.gallery.iter().map(|g| g.name.clone())).collect(),
         questions: world.exams.into_iter().flat_map(|p| p.benchmark.queries).collect(),
@@ -308,50 +281,6 @@ pub fn imagine(
         left_out,
         full: full.join("manifest.json").exists().then_some(full),
     }))
-}
-
-/// Runs at once, at most. A step of this size does not fill several threads: two runs of one thread
-/// each end sooner than two of two threads, one after the other. Each takes some 2 GB.
-const AT_ONCE: usize = 4;
-
-/// What `one` gives for 0, 1, … `n`, several at once, each with its share of the threads; `None` if it
-/// was stopped. The first failure stops the others.
-fn side_by_side<T: Send>(
-    n: usize,
-    one: &(dyn Fn(usize, &(dyn Fn() -> bool + Sync)) -> Result<Option<T>, TrainError> + Sync),
-    stop: &(dyn Fn() -> bool + Sync),
-) -> Result<Option<Vec<T>>, TrainError> {
-    let threads = rayon::current_num_threads();
-    let workers = threads.min(AT_ONCE).min(n.max(1));
-    let (next, failed) = (AtomicUsize::new(0), AtomicBool::new(false));
-    let enough = || stop() || failed.load(Ordering::Relaxed);
-    let work = || -> Result<Vec<(usize, Option<T>)>, TrainError> {
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads / workers).build();
-        let pool = pool.map_err(|e| TrainError::Threads(e.to_string()))?;
-        let mut made = Vec::new();
-        loop {
-            let i = next.fetch_add(1, Ordering::Relaxed);
-            if i >= n {
-                return Ok(made);
-            }
-            let value = pool.install(|| one(i, &enough)).inspect_err(|_| failed.store(true, Ordering::Relaxed))?;
-            let stopped = value.is_none();
-            made.push((i, value));
-            if stopped {
-                return Ok(made);
-            }
-        }
-    };
-    let parts: Vec<_> = std::thread::scope(|scope| {
-        let parts: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
-        parts.into_iter().map(|p| p.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    let mut all = Vec::with_capacity(n);
-    for part in parts {
-        all.extend(part?);
-    }
-    all.sort_by_key(|(i, _)| *i);
-    Ok(all.into_iter().map(|(_, value)| value).collect())
 }
 
 /// The device's random numbers are the process's: whoever draws weights from a seed draws them alone.
@@ -367,13 +296,16 @@ fn drawn<N: burn::module::Module>(device: &burn::tensor::Device, seed: u64, net:
     net
 }
 
-/// Everything that a run's ranks depend on.
-fn key(model: &Model, course: &Course, c: &Config, seed: u64, world: &Prepared) -> Digest {
-    let what = serde_json::json!({
-        "format": 2, "weights": model.manifest.weights, "training": course.training, "precision": course.precision,
-        "head": c, "seed": seed,
-        "train": course.train, "asked": world.asked, "rules": world.exams.first().map(|p| p.benchmark.protocol.digest()),
+/// Everything that a run's ranks depend on. A run is found again by it, so what is new here must leave out
+/// itself where older runs did not have it.
+fn key(weights: Digest, course: &Course, c: &Config, seed: u64, of: &Digests) -> Digest {
+    let mut what = serde_json::json!({
+        "format": 2, "weights": weights, "training": course.training, "precision": course.precision,
+        "head": c, "seed": seed, "train": course.train, "asked": of.asked, "rules": of.rules,
     });
+    if let Some(learnt) = of.learnt {
+        what["learnt"] = serde_json::json!(learnt);
+    }
     Digest::of(what.to_string().as_bytes())
 }
 
@@ -429,13 +361,15 @@ fn on_scenes(
     let mut by_id: HashMap<&str, &Triplet> = set.triplets.iter().map(|t| (t.id.as_str(), t)).collect();
     let queries: Vec<Triplet> = asked.iter().filter_map(|a| by_id.remove(a.id.as_str()).cloned()).collect();
     let protocol = Protocol::default().within(gallery.len());
-    let benchmark = Benchmark::new("scenes", gallery, queries, protocol)?;
+    let benchmark = Benchmark::new("scenes", gallery, queries, protocol.clone())?;
     Ok(Some(Prepared {
         learn_tokens,
         test_tokens,
         ask: ask(&learn),
         names: learn.items.iter().map(|i| i.name.clone()).collect(),
-        asked: benchmark.digest(),
+        digests: Digests { asked: benchmark.digest(), learnt: None, rules: protocol.digest() },
+        protocol,
+        notes: Vec::new(),
         exams: vec![Part { gallery: 0..benchmark.gallery.len(), questions: 0..asked.len(), benchmark }],
         test_ask: asked,
         files: HashMap::new(),
@@ -453,21 +387,23 @@ fn on_set(
     report: Report<'_>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<Prepared>, TrainError> {
-    let usual = set.usual();
+    let rules = protocol(set);
     let marked = set.splits.first().copied().unwrap_or(Split::Test);
     // Whom nobody asks about is nothing to learn from.
-    let learnt = Protocol { gallery: GalleryRule::Named, ..usual.clone() };
-    let look = |split: Split, protocol: &Protocol| -> Result<Option<Filed>, TrainError> {
-        let exams = set.open(root, split, protocol)?.exams;
+    let learnt = Protocol { gallery: GalleryRule::Named, ..rules.clone() };
+    let mut notes = Vec::new();
+    let mut look = |split: Split, protocol: &Protocol| -> Result<Option<Filed>, TrainError> {
+        let opened = set.open(root, split, protocol)?;
+        notes.extend(opened.notes.iter().map(|note| format!("{split}: {note}")));
         let tell = |d: usize, t: usize| {
             if d.is_multiple_of(64) || d == t {
                 report("look", d, t, split.to_string());
             }
         };
-        Filed::look(exams, &model.manifest, &dir.join(format!("looked.{split}.json")), &tell, stop)
+        Filed::look(opened.exams, &model.manifest, &dir.join(format!("looked.{split}.json")), &tell, stop)
     };
     let Some(learn) = look(Split::Train, &learnt)? else { return Ok(None) };
-    let Some(test) = look(marked, &usual)? else { return Ok(None) };
+    let Some(test) = look(marked, &rules)? else { return Ok(None) };
     let Some((learn_tokens, test_tokens)) = tokens(dir, model, (&learn, &test), report, stop)? else {
         return Ok(None);
     };
@@ -477,7 +413,9 @@ fn on_set(
     groups.truncate(course.train);
     groups.iter_mut().flatten().enumerate().for_each(|(row, a)| a.row = row);
     let test_ask = test.questions(model);
-    let (asked, files) = (digest_of(test.exams.iter().map(|e| &e.benchmark)), test.files());
+    let digest = |filed: &Filed| digest_of(filed.exams.iter().map(|e| &e.benchmark));
+    let digests = Digests { asked: digest(&test), learnt: Some(digest(&learn)), rules: rules.digest() };
+    let files = test.files();
     let mut from = 0;
     let part = |e: crate::filed::Exam| {
         from += e.benchmark.queries.len();
@@ -489,7 +427,9 @@ fn on_set(
         names: learn.names(),
         ask: groups,
         test_ask,
-        asked,
+        digests,
+        protocol: rules,
+        notes,
         files,
         broken: learn.left_out.into_iter().chain(test.left_out).collect(),
         exams: test.exams.into_iter().map(part).collect(),
@@ -631,19 +571,81 @@ fn best(world: &Prepared, queries: &Rows, gallery: &Rows) -> Vec<Vec<usize>> {
     out
 }
 
-/// Every question's rank, by its exam's own rules.
-fn ranks(world: &Prepared, queries: &Rows, gallery: &Rows) -> Result<Vec<usize>, TrainError> {
+/// Every question's rank by its exam's own rules, among all and among its look-alikes.
+fn ranks(
+    exams: &[Part],
+    asked: &[Asked],
+    queries: &Rows,
+    gallery: &Rows,
+) -> Result<(Vec<usize>, Vec<Option<usize>>), TrainError> {
     let e = gallery.dim().max(1);
-    let mut out = Vec::new();
-    for part in &world.exams {
+    let mut out = (Vec::new(), Vec::new());
+    for part in exams {
         let mut marker = part.benchmark.marker()?;
         for i in part.questions.clone() {
             let scores: Vec<f32> = scores(&queries.values()[i * e..][..e], gallery, &part.gallery).collect();
-            marker.add_scores(&world.test_ask[i].id, &scores)?;
+            marker.add_scores(&asked[i].id, &scores)?;
         }
         // The intervals of one run are not read; those over seeds and questions are made from its ranks.
         let report = marker.finish(Bootstrap { resamples: 1, ..Bootstrap::default() })?;
-        out.extend(report.ranks.iter().map(|r| r.rank.unwrap_or(usize::MAX)));
+        out.extend(report.ranks.iter().map(|r| (r.rank.unwrap_or(usize::MAX), r.subset_rank)));
     }
     Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(hex: &str) -> Digest {
+        hex.parse().expect("64 digits")
+    }
+
+    #[test]
+    fn finished_runs_are_found_again_and_a_changed_set_is_not_taken_for_the_old() {
+        let course = Course::full();
+        let weights = digest("5097e2335e8ebca6594192747f25c8ff774df7fc9bdcaf0bc5b0abbe43d80853");
+        let of = |learnt| Digests {
+            asked: digest("881c1300dcf52a9f75f380de6f71d1e6fd7023ebe296823cb98cbf4e947aeb7d"),
+            learnt,
+            rules: Protocol::default().within(2070).digest(),
+        };
+        let key = |name: &str, of: &Digests| {
+            let variant = methods::imagine::variant(name).expect("a variant");
+            key(weights, &course, &course.settings(variant), 1, of)
+        };
+        // What lies in the files of the runs of results/imagine.md: whoever changes this trains them all again.
+        for (name, was) in [
+            ("full", "c18f667e8596b250dd76314a38f053f0e73933120cde8354b4a42c8eae638347"),
+            ("without-sic", "3d037975137c8bd77bbdd920843a7666530962ae59a160dc06ecaf228435390a"),
+            ("momentum-0.4", "3198e86bc08d696e564b6dc8ee49ed3d8e1f75285d8e1da0da1b6bb3e8cc4a58"),
+        ] {
+            assert_eq!(key(name, &of(None)), digest(was), "{name}");
+        }
+        let learnt = |what: &[u8]| key("full", &of(Some(Digest::of(what))));
+        assert!(learnt(b"a") != learnt(b"b") && learnt(b"a") != key("full", &of(None)));
+    }
+
+    #[test]
+    fn look_alikes_are_ranked_among_themselves() {
+        let entry = |name: &str| GalleryEntry { name: name.into(), ..GalleryEntry::default() };
+        let question = |id: &str, subset: Option<&[&str]>| Triplet {
+            id: id.into(),
+            reference: "a".into(),
+            targets: vec!["b".into()],
+            subset: subset.map(|s| s.iter().map(|n| (*n).into()).collect()),
+            ..Triplet::default()
+        };
+        let names = ["a", "b", "c", "d", "e"];
+        let queries = vec![question("x", Some(&["a", "b", "e"])), question("y", None)];
+        let rules = Protocol { ks: vec![1], map_ks: Vec::new(), subset_ks: vec![1], ..Protocol::default() };
+        let benchmark = Benchmark::new("cirr", names.map(entry).into(), queries, rules).expect("an exam");
+        let asked =
+            ["x", "y"].map(|id| Asked { id: id.into(), row: 0, reference: 0, words: Vec::new(), targets: vec![1] });
+        let exams = [Part { gallery: 0..5, questions: 0..2, benchmark }];
+        // The reference is best and counts for nothing; c is before b, and no look-alike.
+        let gallery = Rows::new(vec![0.9, 0.5, 0.7, 0.1, 0.2], 1);
+        let both = ranks(&exams, &asked, &Rows::new(vec![1.0, -1.0], 1), &gallery).expect("ranks");
+        assert_eq!(both, (vec![2, 3], vec![Some(1), None]));
+    }
 }

@@ -1,9 +1,9 @@
 //! Runs put side by side: a mean over seeds with its interval, and how far each variant is from the
 //! full method, question by question.
 
-use super::{Outcome, Runs};
+use super::{Outcome, Runs, averaged, printed};
 use benchmarks::bootstrap::Bootstrap;
-use benchmarks::{Estimate, marks};
+use benchmarks::{Estimate, Mark, QueryRank, RightRule};
 use domain::{Change, Triplet};
 use methods::imagine::VARIANTS;
 
@@ -41,6 +41,8 @@ pub struct Line {
     pub variant: String,
     /// Its table or figure.
     pub exhibit: String,
+    /// Others that it stands in too.
+    pub also: Vec<String>,
     /// What it changes.
     pub about: String,
     /// The paper's numbers: FashionIQ mean R@10 and R@50, WebVid-CoVR mean, CIRR mean.
@@ -86,24 +88,22 @@ impl Spread {
     }
 }
 
-/// The k whose R@k a set's average is over: FashionIQ's are 10 and 50, all others' 1, 5, 10 and 50.
-pub fn averaged(data: &str) -> &'static [usize] {
-    if data == "fashioniq" { &[10, 50] } else { &[1, 5, 10, 50] }
-}
-
-/// The paper's average of a variant on a set; on scenes, that on WebVid-CoVR.
-pub fn printed(data: &str, paper: &[Option<f32>; 4]) -> Option<f32> {
-    match data {
-        "fashioniq" => Some((paper[0]? + paper[1]?) / 2.0),
-        "cirr" => paper[3],
-        _ => paper[2],
-    }
-}
-
-/// The mark of one question: hit at 1, and the mean of hits at what is averaged.
-fn hits(rank: usize, ks: &[usize]) -> [f64; 2] {
-    let at = |k| marks::recall(Some(rank), k);
-    [at(1), ks.iter().map(|k| at(*k)).sum::<f64>() / ks.len() as f64]
+/// The mark of every question of a run: a hit at 1, and the mean of what is averaged.
+///
+/// Where not every question has look-alikes, a recall among them is over those that have: each weighs so much
+/// more that the mean over all questions is that.
+fn earned(o: &Outcome, averaged: &[Mark]) -> Vec<[f64; 2]> {
+    let more = o.ranks.len() as f64 / o.subset.iter().flatten().count().max(1) as f64;
+    let question = |(i, rank): (usize, &usize)| {
+        let subset_rank = o.subset.get(i).copied().flatten();
+        let of = QueryRank { rank: Some(*rank), subset_rank, ..QueryRank::default() };
+        let earns = |mark: Mark| {
+            let weight = if matches!(mark, Mark::SubsetRecall(_)) { more } else { 1.0 };
+            weight * of.earns(mark, RightRule::default()).unwrap_or_default()
+        };
+        [earns(Mark::Recall(1)), averaged.iter().map(|m| earns(*m)).sum::<f64>() / averaged.len().max(1) as f64]
+    };
+    o.ranks.iter().enumerate().map(question).collect()
 }
 
 fn members(questions: &[Triplet], change: Option<Change>) -> Vec<usize> {
@@ -112,15 +112,17 @@ fn members(questions: &[Triplet], change: Option<Change>) -> Vec<usize> {
 
 /// Puts the runs side by side.
 pub fn summary(runs: &Runs) -> Summary {
-    let of = |name: &str| -> Vec<&Outcome> { runs.outcomes.iter().filter(|o| o.variant == name).collect() };
+    let averaged = averaged(runs.data);
+    let of = |name: &str| -> Vec<(&Outcome, Vec<[f64; 2]>)> {
+        runs.outcomes.iter().filter(|o| o.variant == name).map(|o| (o, earned(o, &averaged))).collect()
+    };
     let full = of("full");
-    let ks = averaged(runs.data);
-    let mark = |o: &Outcome, i: usize, which: usize| runs.weights[i] * hits(o.ranks[i], ks)[which];
+    let mark = |marks: &[[f64; 2]], i: usize, which: usize| runs.weights[i] * marks[i][which];
     let bootstrap = Bootstrap { resamples: 2000, ..Bootstrap::default() };
     // Means over seeds, question by question.
-    let column = |outcomes: &[&Outcome], rows: &[usize], which: usize| -> Vec<f64> {
+    let column = |outcomes: &[(&Outcome, Vec<[f64; 2]>)], rows: &[usize], which: usize| -> Vec<f64> {
         let n = outcomes.len().max(1) as f64;
-        rows.iter().map(|i| outcomes.iter().map(|o| mark(o, *i, which)).sum::<f64>() / n).collect()
+        rows.iter().map(|i| outcomes.iter().map(|(_, m)| mark(m, *i, which)).sum::<f64>() / n).collect()
     };
     let mut lines = Vec::new();
     for variant in VARIANTS {
@@ -133,7 +135,9 @@ pub fn summary(runs: &Runs) -> Summary {
             let spread = |which: usize| {
                 let seeds: Vec<f64> = outcomes
                     .iter()
-                    .map(|o| 100.0 * rows.iter().map(|i| mark(o, *i, which)).sum::<f64>() / rows.len().max(1) as f64)
+                    .map(|(_, m)| {
+                        100.0 * rows.iter().map(|i| mark(m, *i, which)).sum::<f64>() / rows.len().max(1) as f64
+                    })
                     .collect();
                 Spread::of(&seeds)
             };
@@ -162,12 +166,13 @@ pub fn summary(runs: &Runs) -> Summary {
             n => Some(values.iter().sum::<f64>() / n as f64),
         };
         let last = |name: &str| {
-            let all = outcomes.iter().flat_map(|o| o.last.iter().filter(|(n, _)| n == name));
+            let all = outcomes.iter().flat_map(|(o, _)| o.last.iter().filter(|(n, _)| n == name));
             mean(all.map(|(_, v)| f64::from(*v)).collect())
         };
         lines.push(Line {
             variant: variant.name.into(),
             exhibit: variant.exhibit.into(),
+            also: variant.also.iter().map(|e| (*e).into()).collect(),
             about: variant.about.into(),
             paper: variant.paper,
             seeds: outcomes.len(),
@@ -178,7 +183,7 @@ pub fn summary(runs: &Runs) -> Summary {
             ],
             likeness: last("likeness"),
             usage: last("usage"),
-            secs: mean(outcomes.iter().map(|o| o.secs).collect()).unwrap_or_default(),
+            secs: mean(outcomes.iter().map(|(o, _)| o.secs).collect()).unwrap_or_default(),
         });
     }
     Summary { data: runs.data.into(), lines }
@@ -190,20 +195,44 @@ impl Summary {
         self.lines.iter().find(|l| l.variant == variant)
     }
 
-    /// How often our order of two variants of one exhibit, by the average, is the order of the paper's
-    /// ([`printed`]): pairs in the same order, and pairs that have both numbers.
-    pub fn agreement(&self, exhibit: &str) -> (usize, usize) {
-        let lines: Vec<(f64, f32)> = self
+    /// Our order of every two variants of one exhibit, by the average, beside the paper's ([`printed`]).
+    pub fn agreement(&self, exhibit: &str) -> Order {
+        let lines: Vec<(&str, f64, f32)> = self
             .lines
             .iter()
-            .filter(|l| l.exhibit == exhibit || l.exhibit == "full")
-            .filter_map(|l| Some((l.groups.first()?.average.mean, printed(&self.data, &l.paper)?)))
+            .filter(|l| l.stands_in(exhibit))
+            .filter_map(|l| Some((&*l.variant, l.groups.first()?.average.mean, printed(&self.data, &l.paper)?)))
             .collect();
-        let pairs = || (0..lines.len()).flat_map(|i| (i + 1..lines.len()).map(move |j| (i, j)));
-        // Equal here is not in the paper's order.
-        let alike = |(i, j): &(usize, usize)| (lines[*i].0 - lines[*j].0) * f64::from(lines[*i].1 - lines[*j].1) > 0.0;
-        (pairs().filter(alike).count(), pairs().count())
+        let mut order = Order::default();
+        for (i, (a, ours, theirs)) in lines.iter().enumerate() {
+            for (b, our_other, their_other) in &lines[i + 1..] {
+                order.pairs += 1;
+                let theirs = theirs - their_other;
+                // Equal here is not in the paper's order.
+                if (ours - our_other) * f64::from(theirs) <= 0.0 {
+                    let (high, low) = if theirs < 0.0 { (b, a) } else { (a, b) };
+                    order.differ.push([(*high).to_owned(), (*low).to_owned()]);
+                }
+            }
+        }
+        order
     }
+}
+
+impl Line {
+    /// Whether it stands in this table or figure; the full method stands in each.
+    pub fn stands_in(&self, exhibit: &str) -> bool {
+        self.exhibit == "full" || self.exhibit == exhibit || self.also.iter().any(|e| e == exhibit)
+    }
+}
+
+/// The order of an exhibit's variants, two by two.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Order {
+    /// Pairs of which the paper prints both averages.
+    pub pairs: usize,
+    /// Those that do not stand here in the paper's order, the one that it has above first.
+    pub differ: Vec<[String; 2]>,
 }
 
 #[cfg(test)]
@@ -232,6 +261,7 @@ mod tests {
             secs: 1.0,
             last: vec![("likeness".into(), 0.5)],
             ranks,
+            subset: Vec::new(),
             best: Vec::new(),
         };
         let runs = Runs {
@@ -245,6 +275,8 @@ mod tests {
             files: Default::default(),
             broken: Vec::new(),
             asked: Digest::of(b""),
+            protocol: benchmarks::Protocol::default(),
+            notes: Vec::new(),
             outcomes: vec![
                 outcome("full", 1, vec![1, 1, 1, 60]),
                 outcome("full", 2, vec![1, 1, 7, 60]),
@@ -272,7 +304,35 @@ mod tests {
         assert_eq!(gap.value, -50.0);
         assert!(gap.low < -50.0 && gap.high <= 0.0);
         // The paper has full above without-sic, and so has this.
-        assert_eq!(s.agreement("table 4"), (1, 1));
+        assert_eq!(s.agreement("table 4"), Order { pairs: 1, differ: Vec::new() });
+        // Equal, or the other way round, is not in it, and is named.
+        let mut other = s.clone();
+        for above in [0.0, 1.0] {
+            other.lines[1].groups[0].average.mean = other.lines[0].groups[0].average.mean + above;
+            let differ = vec![["full".to_owned(), "without-sic".to_owned()]];
+            assert_eq!(other.agreement("table 4"), Order { pairs: 1, differ });
+        }
+        assert_eq!(s.agreement("table 5").pairs, 0, "without-sic does not stand there");
         assert_eq!(s.find("full").unwrap().likeness, Some(0.5));
+    }
+
+    #[test]
+    fn cirrs_average_is_of_seven() {
+        let outcome = Outcome {
+            key: Digest::of(b""),
+            variant: "full".into(),
+            seed: 1,
+            secs: 1.0,
+            last: Vec::new(),
+            ranks: vec![1, 7, 60],
+            // The last question's look-alikes are not all here.
+            subset: vec![Some(1), Some(3), None],
+            best: Vec::new(),
+        };
+        let marks = earned(&outcome, &averaged("cirr"));
+        // R@1 and R@5 of one in three, R@10 and R@50 of two; of two that have look-alikes, one, one and both.
+        let mean = (2.0 / 3.0 + 2.0 * 2.0 / 3.0 + 0.5 + 0.5 + 1.0) / 7.0;
+        assert!((marks.iter().map(|m| m[1]).sum::<f64>() / 3.0 - mean).abs() < 1e-12, "{marks:?}");
+        assert_eq!(marks.iter().map(|m| m[0]).sum::<f64>(), 1.0);
     }
 }

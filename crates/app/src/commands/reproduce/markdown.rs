@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use train::reproduce::{Cost, Line, Spread};
+use train::reproduce::{Cost, Spread};
 
-use super::{EXHIBITS, Findings, columns, how, left_out, said, title};
+use super::{EXHIBITS, Findings, columns, how, left_out, lines, said, title};
 
 /// The whole report.
 pub fn report(f: &Findings) -> String {
@@ -17,8 +17,8 @@ pub fn report(f: &Findings) -> String {
     let _ = writeln!(out, "\n## Table 3: what the head costs\n");
     table_3(&f.cost, &mut out);
     for (key, title) in EXHIBITS {
-        let lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.exhibit == *key || l.exhibit == "full").collect();
-        if lines.len() < 2 {
+        let lines = lines(f, key);
+        if lines.is_empty() {
             continue;
         }
         let _ = writeln!(out, "\n## {title}\n");

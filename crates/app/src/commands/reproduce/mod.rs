@@ -7,11 +7,11 @@ mod plot;
 
 use std::path::Path;
 
-use benchmarks::Estimate;
+use benchmarks::{Estimate, Mark, preset};
 use cases::{Case, cases};
 use serde_json::json;
 use train::reproduce::{
-    Cost, Course, Data, Group, Line, Runs, Spread, Summary, averaged, cost, imagine, printed, summary,
+    Cost, Course, Data, Group, Line, Runs, Spread, Summary, averaged, cost, imagine, printed, printed_of, summary,
 };
 use train::{Recipe, Run, Stage, run::Ended};
 
@@ -22,6 +22,8 @@ use crate::interrupt;
 use crate::models;
 use crate::paths::shown;
 use crate::progress::Progress;
+use crate::settings::Origin;
+use crate::shelf::{Meant, Shelf};
 
 /// The recipe whose captions the full course begins from.
 const RECIPE: &str = include_str!("../../../../../recipes/imagine-ablations.toml");
@@ -42,22 +44,31 @@ pub struct Findings {
 
 /// Runs what was asked for.
 pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Result<Exit, Failure> {
+    unread(context)?;
     if typed.table3 {
         return table_3(typed, context);
     }
-    let mut course = if typed.quick { Course::quick() } else { Course::full() };
-    if let Some(n) = typed.seeds {
-        course.seeds = (1..=u64::from(n)).collect();
-    }
-    course.training.steps = typed.steps.map_or(course.training.steps, |n| n as usize);
     let data = match (&typed.set, root) {
         (Some(name), Some(root)) => Data::Set(eval::sets::known(name)?, root),
         _ => Data::Scenes,
     };
+    let mut course = match data {
+        _ if typed.quick => Course::quick(),
+        Data::Scenes => Course::full(),
+        Data::Set(set, _) => Course::paper(set),
+    };
+    if let Some(n) = typed.seeds {
+        course.seeds = (1..=u64::from(n)).collect();
+    }
+    if let Some(n) = typed.steps {
+        (course.training.steps, course.passes) = (n as usize, None);
+    }
     if let Data::Set(set, _) = data {
         if !typed.quick && typed.from.is_none() {
             let failure = Failure::usage("captions of drawn scenes are no beginning for photographs");
-            return Err(failure.hint("--from FOLDER begins from a model; --quick from the one inside the program"));
+            return Err(
+                failure.hint("--from NAME_OR_FOLDER begins from a model; --quick from the one inside the program")
+            );
         }
         if !set.splits.contains(&domain::Split::Train) {
             return Err(Failure::usage(format!("{} has no questions to learn from", set.name)));
@@ -107,8 +118,8 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
         }
     };
     let begun_from = match (&typed.from, typed.quick) {
-        (Some(folder), _) => Some(folder.clone()),
-        (None, true) => None,
+        (Some(name), _) => Shelf::open().find(name)?,
+        (None, true) => Meant::Inside,
         (None, false) => {
             // The full course begins where captions end, as the paper begins from BLIP-2.
             let recipe = Recipe::parse(RECIPE)?;
@@ -118,14 +129,11 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
                 context.say(format!("stopped; to go on: {again}"));
                 return Ok(Exit::Interrupted);
             }
-            Some(dir.join("pretrained"))
+            Meant::Here { name: recipe.name, folder: dir.join("pretrained") }
         }
     };
-    let model = match &begun_from {
-        Some(folder) => methods::Model::open(folder, &nets::cpu())?,
-        None => models::embedded(&nets::cpu())?,
-    };
-    let runs = imagine(&typed.out, &model, &course, data, &typed.variants, &mut tell, &interrupt::requested)?;
+    let (model, _) = models::load(&begun_from, &nets::cpu())?;
+    let runs = imagine(&typed.out, model, &course, data, &typed.variants, &mut tell, &interrupt::requested)?;
     drop(shown_stage);
     let Some(runs) = runs else {
         context.say(format!("stopped; what was run is kept; to go on: {again}"));
@@ -151,6 +159,28 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
     }
     context.say(format!("the report lies in {}", shown(&report)));
     Ok(if findings.runs.broken.is_empty() { Exit::Ok } else { Exit::Skipped })
+}
+
+/// What other commands do with a model, and what is not done here: training is the processor's, and a model is
+/// begun from, not asked.
+fn unread(context: &Context) -> Result<(), Failure> {
+    for (setting, value, origin) in context.settings.iter() {
+        match (setting.key, origin) {
+            ("device", _) if value != "cpu" => {
+                let failure = Failure::usage(format!(
+                    "device ({origin}) is {value:?}, but a paper's runs are trained on the CPU"
+                ));
+                return Err(failure.hint("to train there: --device cpu"));
+            }
+            ("model", Origin::Flag(_)) => {
+                let failure =
+                    Failure::usage("--model says what answers a card's questions; a paper's runs train their own");
+                return Err(failure.hint("to begin them from a model: --from NAME_OR_FOLDER"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Table 3 alone, without any training.
@@ -184,6 +214,9 @@ fn command(typed: &cli::Course) -> String {
     if let Some(set) = &typed.set {
         out.push_str(&format!(" --set {set} --root …"));
     }
+    if typed.from.is_some() {
+        out.push_str(" --from …");
+    }
     for (flag, value) in [("seeds", typed.seeds), ("steps", typed.steps), ("train", typed.train), ("test", typed.test)]
     {
         if let Some(value) = value {
@@ -208,6 +241,8 @@ fn json(f: &Findings) -> serde_json::Value {
         "questions": f.runs.questions.len(),
         "gallery": f.runs.gallery.len(),
         "asked": f.runs.asked,
+        "protocol": f.runs.protocol,
+        "notes": f.runs.notes,
         "cost": f.cost,
         "variants": f.summary.lines,
         "left_out": f.runs.left_out,
@@ -226,6 +261,52 @@ pub const EXHIBITS: &[(&str, &str)] = &[
     ("figure 6", "Figure 6: how many prototypes (k), how much schema loss (λ)"),
     ("choices", "What the paper leaves open"),
 ];
+
+/// A setting's values and the variants that have them.
+type Values = &'static [(f64, &'static str)];
+
+/// What is varied along a line: the exhibit, the setting, its values.
+pub const SWEEPS: &[(&str, &str, Values)] = &[
+    (
+        "table 5",
+        "momentum μ",
+        &[
+            (0.0, "without-momentum"),
+            (0.4, "momentum-0.4"),
+            (0.5, "momentum-0.5"),
+            (0.6, "momentum-0.6"),
+            (0.8, "momentum-0.8"),
+            (0.9, "full"),
+            (1.0, "static"),
+        ],
+    ),
+    (
+        "figure 6",
+        "prototypes taken, k",
+        &[(1.0, "top-1"), (5.0, "top-5"), (10.0, "full"), (15.0, "top-15"), (20.0, "top-20"), (32.0, "without-top-k")],
+    ),
+    (
+        "figure 6",
+        "weight of the schema loss, λ",
+        &[
+            (0.0, "without-schema"),
+            (0.1, "schema-0.1"),
+            (0.3, "schema-0.3"),
+            (0.5, "full"),
+            (0.7, "schema-0.7"),
+            (1.0, "schema-1"),
+        ],
+    ),
+];
+
+/// The lines of an exhibit; nothing where none but the full method was run. Along a setting they are in the order
+/// of its values, elsewhere in the paper's.
+pub fn lines<'f>(f: &'f Findings, exhibit: &str) -> Vec<&'f Line> {
+    let mut lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.stands_in(exhibit)).collect();
+    let along = || SWEEPS.iter().filter(|s| s.0 == exhibit).flat_map(|s| s.2);
+    lines.sort_by_key(|l| along().position(|(_, name)| *name == l.variant));
+    if lines.len() < 2 { Vec::new() } else { lines }
+}
 
 /// Runs of a variant from which on a difference is called one: the interval is over questions, and says
 /// nothing of what another seed would have done.
@@ -247,9 +328,17 @@ pub fn title(f: &Findings) -> String {
     format!("IMAGINE on {}: the paper's tables and figures again", f.runs.data)
 }
 
-/// What the average is over: `R@1, 5, 10, 50`.
+/// What the average is over: `R@1, 5, 10, 50`, `R@1, 5, 10, 50 and R_subset@1, 2, 3`.
 pub fn average_of(data: &str) -> String {
-    format!("R@{}", averaged(data).iter().map(usize::to_string).collect::<Vec<_>>().join(", "))
+    let mut kinds: Vec<(String, String)> = Vec::new();
+    for text in averaged(data).iter().map(Mark::to_string) {
+        let (kind, k) = text.split_once('@').unwrap_or((&text, ""));
+        match kinds.last_mut() {
+            Some((last, ks)) if last == kind => ks.push_str(&format!(", {k}")),
+            _ => kinds.push((kind.to_owned(), k.to_owned())),
+        }
+    }
+    kinds.iter().map(|(kind, ks)| format!("{kind}@{ks}")).collect::<Vec<_>>().join(" and ")
 }
 
 /// What stands of each variant in a table, beside its name and what it changes: title and cell.
@@ -280,7 +369,31 @@ pub fn columns(f: &Findings) -> &'static [Column] {
         ("", |_, l| verdict(l, overall(l)).into()),
         ("paper, average", |f, l| number(printed(f.runs.data, &l.paper))),
     ];
-    if f.runs.questions.iter().any(|q| q.change.is_some()) { SCENES } else { SET }
+    if told_apart(f) { SCENES } else { SET }
+}
+
+/// Whether explicit and implied questions are told apart.
+fn told_apart(f: &Findings) -> bool {
+    f.runs.questions.iter().any(|q| q.change.is_some())
+}
+
+/// How far the paper's numbers beside ours are of the same questions and rules.
+fn beside(f: &Findings) -> String {
+    let (data, of) = (f.runs.data, printed_of(f.runs.data));
+    if printed(data, &[Some(0.0); 4]).is_none() {
+        return format!("The paper has no numbers on {data}.");
+    }
+    let other = match data {
+        "scenes" => return format!("The paper's averages are of {of}: what can be compared is their order."),
+        "cirr" => {
+            "; the paper's are of the part whose answers only the official server has, ours of the val split (inferred: \
+                   its code's authors mark there)"
+        }
+        _ => "",
+    };
+    let inferred = preset(&f.runs.protocol.name).map_or("", |p| p.inferred);
+    let inferred = if inferred.is_empty() { String::new() } else { format!(" (inferred: {inferred})") };
+    format!("The paper's numbers on {of} are by the same rules{inferred}{other}.")
 }
 
 fn implied(l: &Line) -> Option<Estimate> {
@@ -322,11 +435,18 @@ pub fn said(f: &Findings) -> Vec<String> {
         }
     }
     for (key, title) in EXHIBITS {
-        let (alike, pairs) = f.summary.agreement(key);
-        if pairs > 0 {
+        let order = f.summary.agreement(key);
+        if order.pairs > 0 {
             let title = title.split(':').next().unwrap_or(title);
+            let alike = order.pairs - order.differ.len();
+            let others: Vec<String> = order.differ.iter().map(|[high, low]| format!("{high} above {low}")).collect();
+            let others = match others.is_empty() {
+                true => String::new(),
+                false => format!("; the paper alone has {}", others.join(", ")),
+            };
             out.push(format!(
-                "{title}: of {pairs} pairs whose average the paper prints, {alike} stand here in the paper's order."
+                "{title}: of {} pairs whose average the paper prints, {alike} stand here in the paper's order{others}.",
+                order.pairs
             ));
         }
     }
@@ -355,10 +475,11 @@ pub fn how(f: &Findings) -> Vec<String> {
             "the Q-Former, its queries and projections and the head learn, as in the paper; the vision transformer is frozen"
         }
     };
-    vec![
+    let groups = if told_apart(f) { "families" } else { "groups of questions" };
+    let mut out = vec![
         format!("{what}."),
         format!(
-            "{} steps of {} × {} triplets at peak rate {}, {} families to learn from, seeds {}.",
+            "{} steps of {} × {} triplets at peak rate {}, {} {groups} to learn from, seeds {}.",
             c.training.steps,
             c.training.families,
             c.training.triplets,
@@ -377,6 +498,7 @@ pub fn how(f: &Findings) -> Vec<String> {
             f.runs.asked.short(),
             average_of(f.runs.data),
         ),
+        format!("Marked by {}. {}", f.runs.protocol, beside(f)),
         "Values are means over seeds with 95 % intervals (Student's t over seeds); differences are paired by question, \
          with 95 % bootstrap intervals over questions."
             .into(),
@@ -386,7 +508,9 @@ pub fn how(f: &Findings) -> Vec<String> {
             f.runs.outcomes.len(),
             crate::progress::duration(std::time::Duration::from_secs_f64(usual_secs(f)))
         ),
-    ]
+    ];
+    out.extend(f.runs.notes.iter().map(|note| format!("Of the set's files: {note}.")));
+    out
 }
 
 /// Variants, files and questions that are not in the numbers, with the reason.
@@ -400,4 +524,35 @@ fn usual_secs(f: &Findings) -> f64 {
     let mut secs: Vec<f64> = f.runs.outcomes.iter().map(|o| o.secs).collect();
     secs.sort_by(f64::total_cmp);
     secs.get(secs.len() / 2).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use methods::imagine::variant;
+
+    #[test]
+    fn every_value_of_a_setting_stands_in_its_exhibit() {
+        for (exhibit, setting, values) in SWEEPS {
+            assert!(values.is_sorted_by(|a, b| a.0 < b.0), "{setting}");
+            for (value, name) in *values {
+                let v = variant(name).unwrap_or_else(|| panic!("there is no variant {name}"));
+                assert!(
+                    ["full", exhibit].contains(&v.exhibit) || v.also.contains(exhibit),
+                    "{setting} = {value}: {name}"
+                );
+                let mut c = methods::imagine::Config::default();
+                (v.set)(&mut c);
+                let taken = if c.selection == methods::imagine::Selection::All { c.prototypes } else { c.top_k };
+                let has = [f64::from(c.momentum), taken as f64, f64::from(c.schema_weight)];
+                assert!(has.iter().any(|has| (has - value).abs() < 1e-6), "{setting} = {value}: {name} has {has:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn averages_are_told_as_papers_write_them() {
+        assert_eq!(average_of("scenes"), "R@1, 5, 10, 50");
+        assert_eq!(average_of("cirr"), "R@1, 5, 10, 50 and R_subset@1, 2, 3");
+    }
 }

@@ -2,13 +2,13 @@
 
 use std::fmt::Write as _;
 
-use train::reproduce::{Line, printed};
+use train::reproduce::{Line, printed, printed_of};
 
 use crate::page::maps;
 
 use super::markdown::costs;
 use super::plot::{Point, curve, rows};
-use super::{EXHIBITS, Findings, average_of, columns, how, left_out, said, title};
+use super::{EXHIBITS, Findings, SWEEPS, average_of, columns, how, left_out, lines, said, title};
 
 const TOKENS: &str = include_str!("../../page/tokens.css");
 const STYLE: &str = "
@@ -23,7 +23,7 @@ svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);fo
 .case{margin:1.5rem 0;padding:1rem;border:1px solid var(--line);background:var(--surface)}.case h3{margin:0;font-family:var(--serif)}
 .answers{display:flex;flex-wrap:wrap;gap:.5rem;align-items:center;margin:.5rem 0}.answers span{flex:0 0 6rem;color:var(--ink-soft);font-size:.875rem}
 .answers img{width:8rem;border:3px solid transparent}.answers .right{border-color:var(--good)}
-.line{stroke:var(--line);fill:none}.curve{stroke:var(--accent);fill:none;stroke-width:1.5}code{font-family:var(--mono)}
+.line{stroke:var(--line);fill:none}.curve{stroke:var(--accent);fill:none;stroke-width:1.5}.curve.paper{stroke:var(--ink-soft);stroke-dasharray:3 3}code{font-family:var(--mono)}
 ";
 
 /// Text made safe within HTML, as content and as a quoted attribute.
@@ -61,19 +61,17 @@ pub fn report(f: &Findings) -> String {
     }
     out.push_str("</table></div>");
     for (key, title) in EXHIBITS {
-        let lines: Vec<&Line> = f.summary.lines.iter().filter(|l| l.exhibit == *key || l.exhibit == "full").collect();
-        if lines.len() < 2 {
+        let lines = lines(f, key);
+        if lines.is_empty() {
             continue;
         }
         let _ = write!(out, "<h2>{}</h2>", escape(title));
-        match *key {
-            "table 5" => sweeps(&mut out, f, &[("momentum μ", MOMENTA)]),
-            "figure 6" => {
-                sweeps(&mut out, f, &[("prototypes taken, k", TAKEN), ("weight of the schema loss, λ", WEIGHTS)])
-            }
-            _ => {
+        match SWEEPS.iter().any(|s| s.0 == *key) {
+            true => sweeps(&mut out, f, key),
+            false => {
                 let all = lines.iter().filter_map(|l| point(f, l, &l.variant)).collect::<Vec<_>>();
-                out.push_str(&rows(&format!("{title}: mean of {}", average_of(f.runs.data)), &all));
+                let caption = format!("{title}: mean of {}", average_of(f.runs.data));
+                out.push_str(&rows(&caption, printed_of(f.runs.data), &all));
             }
         }
         table(&mut out, f, &lines);
@@ -128,32 +126,14 @@ fn figure_7(out: &mut String, f: &Findings) {
     }
 }
 
-const MOMENTA: &[(f64, &str)] = &[
-    (0.0, "without-momentum"),
-    (0.4, "momentum-0.4"),
-    (0.5, "momentum-0.5"),
-    (0.6, "momentum-0.6"),
-    (0.8, "momentum-0.8"),
-    (0.9, "full"),
-    (1.0, "static"),
-];
-const TAKEN: &[(f64, &str)] =
-    &[(1.0, "top-1"), (5.0, "top-5"), (10.0, "full"), (15.0, "top-15"), (20.0, "top-20"), (32.0, "without-top-k")];
-const WEIGHTS: &[(f64, &str)] = &[
-    (0.0, "without-schema"),
-    (0.1, "schema-0.1"),
-    (0.3, "schema-0.3"),
-    (0.5, "full"),
-    (0.7, "schema-0.7"),
-    (1.0, "schema-1"),
-];
-
-fn sweeps(out: &mut String, f: &Findings, which: &[(&str, &[(f64, &str)])]) {
+/// A curve for each setting that an exhibit varies.
+fn sweeps(out: &mut String, f: &Findings, exhibit: &str) {
     out.push_str("<div class=\"two\">");
-    for (axis, points) in which {
+    for (_, axis, values) in SWEEPS.iter().filter(|s| s.0 == exhibit) {
         let found: Vec<(f64, Point)> =
-            points.iter().filter_map(|(at, name)| Some((*at, point(f, f.summary.find(name)?, name)?))).collect();
-        out.push_str(&curve(&format!("mean of {} over {axis}", average_of(f.runs.data)), axis, &found));
+            values.iter().filter_map(|(at, name)| Some((*at, point(f, f.summary.find(name)?, name)?))).collect();
+        let caption = format!("mean of {} over {axis}", average_of(f.runs.data));
+        out.push_str(&curve(&caption, axis, printed_of(f.runs.data), &found));
     }
     out.push_str("</div>");
 }

@@ -30,8 +30,9 @@ fn scale(values: impl Iterator<Item = f64>) -> (f64, f64) {
 }
 
 /// A row for each: ours on the left half with intervals, the paper's on the right half, each on its own
-/// scale, because the two are marks of different data.
-pub fn rows(caption: &str, points: &[Point]) -> String {
+/// scale, because the two are marks of different data, or lie far apart on the same; `paper_on` is the set
+/// that the paper's are of.
+pub fn rows(caption: &str, paper_on: &str, points: &[Point]) -> String {
     let height = ROW * points.len() as f64 + 44.0;
     let paper: Vec<f64> = points.iter().filter_map(|b| b.paper).collect();
     let half = if paper.is_empty() { WIDTH - LEFT - 60.0 } else { (WIDTH - LEFT) / 2.0 - 60.0 };
@@ -45,7 +46,8 @@ pub fn rows(caption: &str, points: &[Point]) -> String {
     if !paper.is_empty() {
         let _ = write!(
             out,
-            "<text x=\"{paper_at:.1}\" y=\"16\" class=\"axis\">paper (WebVid-CoVR), from {paper_low:.0} to {paper_high:.0}</text>"
+            "<text x=\"{paper_at:.1}\" y=\"16\" class=\"axis\">paper ({}), from {paper_low:.0} to {paper_high:.0}</text>",
+            super::page::escape(paper_on)
         );
     }
     for (i, point) in points.iter().enumerate() {
@@ -89,46 +91,57 @@ pub fn rows(caption: &str, points: &[Point]) -> String {
     out + "</svg>"
 }
 
-/// A curve over a setting, in the order of its values.
-pub fn curve(caption: &str, axis: &str, points: &[(f64, Point)]) -> String {
+/// A curve over a setting, in the order of its values: ours with intervals, on the scale at the left; the
+/// paper's beside it, dashed and on its own at the right, as in [`rows`].
+pub fn curve(caption: &str, axis: &str, paper_on: &str, points: &[(f64, Point)]) -> String {
     let (w, h) = (420.0, 260.0);
-    let (left, bottom, top, right) = (48.0, 216.0, 28.0, 400.0);
+    let (left, bottom, top, right) = (48.0, 216.0, 28.0, 376.0);
+    let theirs: Vec<(f64, f64)> = points.iter().filter_map(|(at, p)| Some((*at, p.paper?))).collect();
     let (low, high) = scale(points.iter().flat_map(|(_, p)| [p.value - p.half, p.value + p.half]));
+    let (paper_low, paper_high) = scale(theirs.iter().map(|(_, v)| *v));
     let (first, last) = points.iter().fold((f64::MAX, f64::MIN), |(a, b), (x, _)| (a.min(*x), b.max(*x)));
     let span = (last - first).max(1e-9);
     let x = |v: f64| left + 12.0 + (v - first) / span * (right - left - 24.0);
     let y = |v: f64| bottom - (v - low) / (high - low) * (bottom - top);
+    let paper_y = |v: f64| bottom - (v - paper_low) / (paper_high - paper_low) * (bottom - top);
     let mut out = format!(
         "<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
         super::page::escape(caption),
         super::page::escape(caption)
     );
-    let _ = write!(
-        out,
-        "<path class=\"line\" d=\"M{left} {top}V{bottom}H{right}\"/>\
-         <text x=\"{:.1}\" y=\"{bottom:.1}\" text-anchor=\"end\" class=\"axis\">{low:.0}</text>\
-         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"end\" class=\"axis\">{high:.0}</text>\
-         <text x=\"{:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"axis\">{}</text>",
-        left - 6.0,
-        left - 6.0,
-        top + 6.0,
-        (left + right) / 2.0,
-        h - 8.0,
-        super::page::escape(axis),
-    );
-    let mut path = String::new();
-    for (i, (at, point)) in points.iter().enumerate() {
-        let (px, py) = (x(*at), y(point.value));
-        let _ = write!(path, "{}{px:.1} {py:.1}", if i == 0 { "M" } else { "L" });
+    let _ = write!(out, "<path class=\"line\" d=\"M{left} {top}V{bottom}H{right}\"/>");
+    let mut label = |x: f64, y: f64, anchor: &str, text: &str| {
+        let text = super::page::escape(text);
+        let _ = write!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"axis\">{text}</text>");
+    };
+    label(left - 6.0, bottom, "end", &format!("{low:.0}"));
+    label(left - 6.0, top + 6.0, "end", &format!("{high:.0}"));
+    label((left + right) / 2.0, h - 8.0, "middle", axis);
+    label(left, top - 12.0, "start", "here");
+    if !theirs.is_empty() {
+        label(right + 6.0, bottom, "start", &format!("{paper_low:.0}"));
+        label(right + 6.0, top + 6.0, "start", &format!("{paper_high:.0}"));
+        label(w - 4.0, top - 12.0, "end", &format!("dashed: paper ({paper_on})"));
+    }
+    points.iter().for_each(|(at, _)| label(x(*at), bottom + 16.0, "middle", &at.to_string()));
+    let line = |places: &[(f64, f64)]| -> String {
+        let step = |(i, (x, y)): (usize, &(f64, f64))| format!("{}{x:.1} {y:.1}", if i == 0 { "M" } else { "L" });
+        places.iter().enumerate().map(step).collect()
+    };
+    let theirs: Vec<(f64, f64)> = theirs.into_iter().map(|(at, v)| (x(at), paper_y(v))).collect();
+    let _ = write!(out, "<path class=\"curve paper\" d=\"{}\"/>", line(&theirs));
+    for (px, py) in theirs {
+        let _ = write!(out, "<circle class=\"theirs\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"4\"/>");
+    }
+    let ours: Vec<(f64, f64)> = points.iter().map(|(at, p)| (x(*at), y(p.value))).collect();
+    let _ = write!(out, "<path class=\"curve\" d=\"{}\"/>", line(&ours));
+    for ((px, py), (_, point)) in ours.into_iter().zip(points) {
         let (a, b) = (y((point.value - point.half).max(low)), y(point.value + point.half));
         let _ = write!(
             out,
-            "<path class=\"spread\" d=\"M{px:.1} {a:.1}V{b:.1}\"/><circle class=\"ours\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"4\"/>\
-             <text x=\"{px:.1}\" y=\"{:.1}\" text-anchor=\"middle\" class=\"axis\">{at}</text>",
-            bottom + 16.0,
+            "<path class=\"spread\" d=\"M{px:.1} {a:.1}V{b:.1}\"/><circle class=\"ours\" cx=\"{px:.1}\" cy=\"{py:.1}\" r=\"4\"/>",
         );
     }
-    let _ = write!(out, "<path class=\"curve\" d=\"{path}\"/>");
     out + "</svg>"
 }
 
@@ -144,12 +157,19 @@ mod tests {
     #[test]
     fn plots_hold_every_value_and_escape_names() {
         let point = |name: &str, value, paper| Point { name: name.into(), value, half: 1.0, paper };
-        let svg = rows("a < b", &[point("full", 61.25, Some(85.63)), point("x & y", 58.0, None)]);
-        for part in ["a &lt; b", "x &amp; y", ">61.2<", ">85.6<", "</svg>"] {
+        let svg = rows("a < b", "CIRR", &[point("full", 61.25, Some(85.63)), point("x & y", 58.0, None)]);
+        for part in ["a &lt; b", "x &amp; y", ">61.2<", ">85.6<", ">paper (CIRR), from 85 to 87<", "</svg>"] {
             assert!(svg.contains(part), "{part}: {svg}");
         }
-        let svg = curve("μ", "momentum", &[(0.0, point("a", 50.0, None)), (0.9, point("b", 60.0, None))]);
-        assert_eq!(svg.matches("<circle").count(), 2);
-        assert!(!svg.contains("NaN") && !rows("none", &[]).contains("NaN"));
+        let svg = curve(
+            "μ",
+            "momentum",
+            "CIRR",
+            &[(0.0, point("a", 50.0, Some(81.0))), (0.4, point("b", 55.0, None)), (0.9, point("c", 60.0, Some(84.0)))],
+        );
+        assert_eq!((svg.matches("class=\"ours\"").count(), svg.matches("class=\"theirs\"").count()), (3, 2));
+        assert!(svg.contains(">dashed: paper (CIRR)<") && svg.contains(">80<") && svg.contains(">85<"), "{svg}");
+        assert!(!curve("μ", "momentum", "CIRR", &[(0.0, point("a", 50.0, None))]).contains("paper ("));
+        assert!(!svg.contains("NaN") && !rows("none", "CIRR", &[]).contains("NaN"));
     }
 }
