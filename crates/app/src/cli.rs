@@ -335,8 +335,8 @@ writes imagine.html, imagine.md and imagine.json into the folder.
 
 On a set, runs are trained as the paper says or, where it is silent, as its siblings' code does (64
 questions a batch, eight at a time; rate 1e-5, on CIRR 2e-5; 20 passes), and marked by the protocol
-that its numbers follow: hud-fashioniq, cirr, hud-webvid. With a BLIP-2 of the real size that is work
-for days; --steps and --train make it less, and no longer the paper's.")]
+that its numbers follow: hud-fashioniq, cirr, hud-webvid. With a BLIP-2 of the real size that is
+work for days; --steps and --train make it less, and no longer the paper's.")]
 pub struct Reproduce {
     /// The card, or the word imagine
     #[arg(value_name = "FILE|imagine")]
