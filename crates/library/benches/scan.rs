@@ -29,7 +29,8 @@ fn main() {
     let wishes: Vec<usize> = std::env::args().skip(1).filter_map(|a| a.parse().ok()).collect();
     let sizes = if wishes.is_empty() { vec![10_000, 100_000, 1_000_000] } else { wishes };
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("CPU: {} · {cores} cores · path {} · {DIM}-d, best {LIMIT}, medians\n", cpu(), library::scan_path());
+    let path = library::scan_path().expect("LIKEBUT_CPU is unset, or names what is here");
+    println!("CPU: {} · {cores} cores · path {path} · {DIM}-d, best {LIMIT}, medians\n", cpu());
     println!(
         "| items | threads | 8-bit + f32 ms | GB/s | of memory | read ms | GB/s | of reading | f32 ms | of reading | batch of 32, ms per query |"
     );

@@ -53,9 +53,10 @@ impl Path {
     }
 }
 
-/// The way that is taken here: `portable`, `avx2` or `avx512`.
-pub fn scan_path() -> &'static str {
-    chosen().map_or("portable", Path::name)
+/// The way that is taken here: `portable`, `avx2` or `avx512`; an error if `LIKEBUT_CPU` asks for one that the
+/// scan has not got on this processor.
+pub fn scan_path() -> crate::Result<&'static str> {
+    chosen().map(Path::name)
 }
 
 /// The way taken; an error if `LIKEBUT_CPU` asks for one that does not exist here.
@@ -66,13 +67,13 @@ pub(crate) fn chosen() -> crate::Result<Path> {
 
 fn choose(wish: Option<&str>) -> Result<Path, String> {
     let all = Path::all();
-    // What only products know of beyond AVX-512 changes nothing here.
+    // What only products know of beyond AVX-512 changes nothing here; whether the processor has it is theirs to say.
     let wish = wish.map(|w| if matches!(w, "avx512-plain" | "avx512-bf16" | "amx") { "avx512" } else { w });
     match wish {
         None | Some("") => Ok(*all.last().unwrap_or(&Path::Portable)),
         Some(wish) => all.iter().copied().find(|p| p.name() == wish).ok_or_else(|| {
             let names: Vec<_> = all.iter().map(|p| p.name()).collect();
-            format!("LIKEBUT_CPU is {wish:?}, this processor has {}", names.join(", "))
+            format!("LIKEBUT_CPU is {wish:?}; to scan, this processor has {}", names.join(", "))
         }),
     }
 }

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
+use crate::machine;
 use crate::paint::printable;
 use crate::paths::shown;
 use crate::progress::{bytes, thousands};
@@ -57,23 +58,35 @@ fn version() -> Finding {
     }
 }
 
+/// What was asked of the processor, whether that is granted, and what it has.
 fn processor() -> Finding {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    Finding {
-        name: "processor",
-        ok: true,
-        found: format!(
-            "{cores} cores for us · scans with {} · multiplies with {}",
-            library::scan_path(),
-            nets::CpuPath::chosen().name()
-        ),
-        meaning: Some(match std::env::var("LIKEBUT_CPU") {
-            Ok(v) => format!("LIKEBUT_CPU={v} chose"),
-            Err(_) => format!(
-                "the best of what this processor has: {}",
-                nets::CpuPath::all().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
+    let name = "processor";
+    let granted = machine::check_wish().and_then(|()| Ok(library::scan_path()?));
+    match granted {
+        Ok(scans) => Finding {
+            name,
+            ok: true,
+            found: format!(
+                "{cores} cores for us · scans with {scans} · multiplies with {}",
+                nets::CpuPath::chosen().name()
             ),
-        }),
+            meaning: Some(match machine::wish() {
+                Some(wish) => {
+                    format!("LIKEBUT_CPU={wish} asked for that; this processor has {}", machine::instructions())
+                }
+                None => format!("the best of what this processor has: {}", machine::instructions()),
+            }),
+        },
+        Err(refused) => Finding {
+            name,
+            ok: false,
+            found: format!("{cores} cores for us · {}", refused.what),
+            meaning: Some(format!(
+                "no command that scans or multiplies starts like this; {}",
+                refused.hints.join("; ")
+            )),
+        },
     }
 }
 

@@ -23,6 +23,7 @@ use std::io::Write;
 
 use crate::cli::{Cli, Command};
 use crate::exit::{Exit, Failure};
+use crate::machine;
 use crate::paint::Paint;
 use crate::settings::Settings;
 
@@ -50,6 +51,10 @@ impl Context {
 
 /// Runs what was typed.
 pub fn run(cli: Cli, context: &Context) -> Result<Exit, Failure> {
+    // Whoever only explains the program can be asked why the others refuse.
+    if !matches!(cli.command, Command::Doctor(_) | Command::Config(_) | Command::Completions(_) | Command::Docs(_)) {
+        machine::check_wish()?;
+    }
     match cli.command {
         Command::Demo(typed) => demo::run(&typed, context),
         Command::Add(typed) => add::run(&typed, context),

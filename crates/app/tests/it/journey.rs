@@ -122,6 +122,47 @@ fn the_doctor_looks_at_everything() {
 }
 
 #[test]
+fn instructions_that_are_wished_for_are_granted_or_refused_and_the_doctor_says_which() {
+    let home = Home::new();
+    let with = |wish: &str, args: &[&str]| {
+        Run::of(home.command(args).env("LIKEBUT_CPU", wish).output().expect("the binary starts"))
+    };
+    let processor = |run: Run| {
+        let finding = run.works().json()["findings"][1].clone();
+        let text = |key: &str| finding[key].as_str().expect("a text").to_owned();
+        (finding["ok"] == true, text("found"), text("meaning"))
+    };
+    let unset = processor(home.run(&["doctor", "--json"]));
+    let has = unset.2.strip_prefix("the best of what this processor has: ").expect("what it has").to_owned();
+    assert_eq!(processor(with("", &["doctor", "--json"])), unset, "an empty wish is none");
+    let names: Vec<&str> = has.split(", ").collect();
+    for wish in ["portable", "avx2", "avx512", "avx512-plain", "avx512-bf16", "amx", "sse9"] {
+        let (ok, found, meaning) = processor(with(wish, &["doctor", "--json"]));
+        let refused = format!("LIKEBUT_CPU is \"{wish}\"");
+        assert_eq!(ok, names.contains(&wish.trim_end_matches("-plain")), "{wish}: {found}");
+        let embed = with(wish, &["embed", "--text", "a cat", "--json"]);
+        if ok {
+            assert!(meaning.contains(&format!("LIKEBUT_CPU={wish} asked")), "{meaning}");
+            let multiplies = found.rsplit(' ').next().expect("a path");
+            let best = names.iter().rfind(|n| n.starts_with("avx512")).copied().unwrap_or_default();
+            let taken = match wish {
+                "avx512" => best,
+                other => other.trim_end_matches("-plain"),
+            };
+            assert_eq!(multiplies, taken, "{found}");
+            embed.works();
+        } else {
+            assert!(found.contains(&refused) && found.contains(&has) && !found.contains("multiplies"), "{found}");
+            assert!(meaning.contains("unset LIKEBUT_CPU"), "{meaning}");
+            embed.fails(2, &refused);
+            // Where a library would be opened, too, before it is made or looked for.
+            with(wish, &["add", "."]).fails(2, &refused);
+            with(wish, &["status"]).fails(2, &refused);
+        }
+    }
+}
+
+#[test]
 fn a_question_is_explained() {
     let home = with_world();
     let run = home.run(&[
