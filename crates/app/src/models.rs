@@ -42,6 +42,7 @@ pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     crate::MEMORY.keep(0);
     let model = load(&meant, &device).map(|(mut model, _)| {
         model.pack(settings.precision());
+        model.set_batch(settings.batch());
         model
     });
     crate::MEMORY.keep(ROOM_PERCENT);

@@ -4,6 +4,7 @@
 use super::*;
 use media::Frame;
 use nets::blip2;
+use nets::layers::Numbers;
 use nets::words::vocab_from_texts;
 
 fn model() -> Arc<Model> {
@@ -113,6 +114,37 @@ fn a_batch_is_its_items_one_by_one_and_the_same_again() {
         }
         assert!(m.embed(&[]).unwrap().is_empty() && m.compose(&[]).unwrap().is_empty());
     });
+}
+
+#[test]
+fn a_long_clip_goes_through_in_pieces_and_comes_out_the_same_to_the_bit() {
+    let frames = |n: u32| (0..n).flat_map(|i| seen(2 + i as usize).pop().map(|s| s.frames)).flatten().collect();
+    let clips: Vec<Seen> = [1, 23, 4].map(|n| Seen { frames: frames(n) }).into();
+    let clips: Vec<&Seen> = clips.iter().collect();
+    let all: usize = clips.iter().map(|c| c.frames.len()).sum();
+    let inner = model();
+    let opened = |model: &Model| {
+        let dir = tempfile::tempdir().unwrap();
+        model.save(dir.path(), false).unwrap();
+        Model::open(dir.path(), &nets::cpu()).unwrap()
+    };
+    for model in towers().into_iter().chain([inner]) {
+        for numbers in [Numbers::F32, Numbers::Bf16, Numbers::Int8] {
+            let mut model = opened(&model);
+            model.pack(numbers);
+            let name = format!("{} as {numbers:?}", model.manifest.name);
+            model.set_batch(usize::MAX);
+            let (whole, added) = (model.embed(&clips), model.added(&clips, &["a cat"; 3]));
+            for most in [1, 2, 7, 16, all - 1] {
+                model.set_batch(most);
+                let sizes: Vec<usize> = model.pixels(&clips).0.map(|p| p.dims()[0]).collect();
+                assert_eq!((sizes.len(), sizes.iter().sum()), (all.div_ceil(most), all), "{sizes:?}");
+                assert!(sizes.iter().all(|n| (1..=most).contains(n)), "{sizes:?} of at most {most}");
+                assert_eq!(model.embed(&clips), whole, "{name}: {most} at a time");
+                assert_eq!(model.added(&clips, &["a cat"; 3]), added, "{name}: {most} at a time");
+            }
+        }
+    }
 }
 
 #[test]

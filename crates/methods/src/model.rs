@@ -29,6 +29,9 @@ const MAX_BYTES: u64 = 16 << 30;
 /// Frames of a clip that a published model sees; their features are averaged.
 const PUBLISHED_FRAMES: usize = 8;
 
+/// Most frames that go through a network at one time, where nobody says otherwise.
+const BATCH: usize = 64;
+
 /// A model that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ModelError {
@@ -179,6 +182,8 @@ pub struct Model {
     pieces: Vec<u8>,
     /// As which numbers the weights were packed, where they were.
     frozen: Option<Numbers>,
+    /// Most frames that go through the network at one time.
+    batch: usize,
 }
 
 impl Manifest {
@@ -270,6 +275,7 @@ impl Model {
             device: device.clone(),
             pieces,
             frozen: None,
+            batch: BATCH,
         })
     }
 
@@ -310,6 +316,7 @@ impl Model {
                 device: device.clone(),
                 pieces,
                 frozen: None,
+                batch: BATCH,
             },
             report,
         ))
@@ -363,7 +370,8 @@ impl Model {
                 Some(fill(gallery, weights, &Names::under("gallery"), device)?.0)
             }
         };
-        Ok(Self { manifest, backbone, imagine, gallery, words, device: device.clone(), pieces, frozen: None })
+        let device = device.clone();
+        Ok(Self { manifest, backbone, imagine, gallery, words, device, pieces, frozen: None, batch: BATCH })
     }
 
     /// Packs the weights of the backbone, which never change again, as numbers of this kind. Its space
@@ -374,6 +382,12 @@ impl Model {
             gallery.qformer.pack(numbers);
         }
         self.frozen = Some(numbers);
+    }
+
+    /// Lets no more than so many frames through the vision tower at one time. A clip may have thousands, and each
+    /// is seen by itself: what comes out is the same to the bit, and what is needed on the way is bounded.
+    pub fn set_batch(&mut self, frames: usize) {
+        self.batch = frames.max(1);
     }
 
     /// Writes the folder; the weights as f16, or as f32 for going on exactly.
@@ -422,7 +436,9 @@ impl Model {
 
     /// What a BLIP-2 sees of some items; another family is an error.
     pub fn sight(&self, seen: &[&Seen]) -> Result<Sight, FamilyError> {
-        Ok(sight(self.backbone.blip2()?, &self.manifest.view, seen, &self.device))
+        let net = self.backbone.blip2()?;
+        let (pixels, frames) = self.pixels(seen);
+        Ok(net.sight(nets::joined(pixels.map(|some| net.see(some))), &frames))
     }
 
     /// The gallery side: one unit vector per item.
@@ -434,9 +450,14 @@ impl Model {
             if let (Some(gallery), Ok(sight)) = (&self.gallery, self.sight(seen)) {
                 return rows(layers::normalise(blip2::pool(gallery.image_tokens(&sight))));
             }
-            let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
-            rows(self.backbone.pictures(pixels, &frames))
+            let (mut pixels, frames) = self.pixels(seen);
+            rows(self.backbone.pictures(&mut pixels, &frames))
         })
+    }
+
+    /// All frames of some items, as many at one time as may go through the network.
+    pub(crate) fn pixels<'a>(&'a self, seen: &[&'a Seen]) -> (impl Iterator<Item = Tensor<4>> + use<'a>, Frames) {
+        pixels(&self.manifest.view, seen, self.batch, &self.device)
     }
 
     /// The other side: one unit vector per text.
@@ -454,26 +475,32 @@ impl Model {
             return Vec::new();
         }
         nets::together(|| {
-            let (pixels, frames) = pixels(&self.manifest.view, seen, &self.device);
+            let (mut pixels, frames) = self.pixels(seen);
             let words = self.words.batch(texts, &self.device);
-            let sum = self.backbone.picture_features(pixels, &frames) + self.backbone.text_features(&words);
+            let sum = self.backbone.picture_features(&mut pixels, &frames) + self.backbone.text_features(&words);
             rows(layers::normalise(sum))
         })
     }
 }
 
 /// Frames, through the vision transformer, item by item; training calls this with the network that
-/// it is changing, everyone else calls [`Model::sight`].
+/// it is changing, which remembers all of them anyway, everyone else calls [`Model::sight`].
 pub fn sight(net: &Blip2, view: &View, seen: &[&Seen], device: &Device) -> Sight {
-    let (pixels, frames) = pixels(view, seen, device);
-    net.sight(net.see(pixels), &frames)
+    let (pixels, frames) = pixels(view, seen, usize::MAX, device);
+    net.sight(nets::joined(pixels.map(|all| net.see(all))), &frames)
 }
 
-/// All frames of some items as pixels (N, 3, S, S), and which are whose.
+/// All frames of some items as pixels (N, 3, S, S), no more than `most` at one time and each time about as
+/// many, and which are whose.
 ///
 /// What is named twice (many questions about one reference) is there once.
-fn pixels(view: &View, seen: &[&Seen], device: &Device) -> (Tensor<4>, Frames) {
-    let mut flat: Vec<&Frame> = Vec::new();
+fn pixels<'a>(
+    view: &'a View,
+    seen: &[&'a Seen],
+    most: usize,
+    device: &'a Device,
+) -> (impl Iterator<Item = Tensor<4>> + use<'a>, Frames) {
+    let mut flat: Vec<&'a Frame> = Vec::new();
     let mut places: HashMap<*const Seen, Range<usize>> = HashMap::new();
     let of = seen
         .iter()
@@ -486,7 +513,12 @@ fn pixels(view: &View, seen: &[&Seen], device: &Device) -> (Tensor<4>, Frames) {
             place.clone().collect()
         })
         .collect();
-    (view.tensor(&flat, device), Frames { of })
+    let times = flat.len().div_ceil(most).max(1);
+    let pieces = (0..times).map(move |i| {
+        let edge = |i: usize| flat.len() * i / times;
+        view.tensor(&flat[edge(i)..edge(i + 1)], device)
+    });
+    (pieces, Frames { of })
 }
 
 /// Refuses what is too large for a model's file.

@@ -99,7 +99,7 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
             let side = c.image();
             let x = Tensor::<4>::random([batch * each, 3, side, side], Distribution::Normal(0.0, 1.0), &device);
             let frames = Frames { of: (0..batch).map(|i| (i * each..(i + 1) * each).collect()).collect() };
-            Box::new(move || drop(nets::weights::floats(net.pictures(x.clone(), &frames))))
+            Box::new(move || drop(nets::weights::floats(net.pictures(&mut std::iter::once(x.clone()), &frames))))
         }
         name => {
             let (preset, text) = name.strip_suffix("-text").map_or((name, false), |preset| (preset, true));
@@ -111,7 +111,9 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
                 true => Box::new(move || drop(nets::weights::floats(net.text(&said)))),
                 false => {
                     let frames = Frames { of: (0..batch).map(|i| vec![i]).collect() };
-                    Box::new(move || drop(nets::weights::floats(net.pictures(x.clone(), &frames))))
+                    Box::new(move || {
+                        drop(nets::weights::floats(net.pictures(&mut std::iter::once(x.clone()), &frames)))
+                    })
                 }
             }
         }

@@ -346,24 +346,30 @@ impl Backbone {
     ///
     /// BLIP-2 reads an item's frames together; CLIP and SigLIP see one at a time, and the mean of
     /// the frames' unit vectors stands for the item.
-    pub fn pictures(&self, pixels: Tensor<4>, frames: &Frames) -> Tensor<2> {
+    /// The pixels may come in pieces, frame after frame: each goes through the vision tower, where the memory
+    /// is needed, before the next one is asked for.
+    pub fn pictures(&self, pixels: &mut dyn Iterator<Item = Tensor<4>>, frames: &Frames) -> Tensor<2> {
         match self {
             Self::Blip2(net) => {
-                let sight = net.sight(net.see(pixels), frames);
+                let sight = net.sight(joined(pixels.map(|some| net.see(some))), frames);
                 normalise(blip2::pool(net.image_tokens(&sight)))
             }
-            Self::Clip(net) => normalise(mean(normalise(net.vision.forward(pixels).features), frames)),
-            Self::Siglip(net) => normalise(mean(normalise(net.vision.forward(pixels)), frames)),
+            Self::Clip(net) => {
+                normalise(mean(joined(pixels.map(|some| normalise(net.vision.forward(some).features))), frames))
+            }
+            Self::Siglip(net) => {
+                normalise(mean(joined(pixels.map(|some| normalise(net.vision.forward(some)))), frames))
+            }
         }
     }
 
     /// The same as [`Backbone::pictures`], before the last scaling to length one: the mean of the
     /// frames' features as the network makes them. BGE-VL adds these.
-    pub fn picture_features(&self, pixels: Tensor<4>, frames: &Frames) -> Tensor<2> {
+    pub fn picture_features(&self, pixels: &mut dyn Iterator<Item = Tensor<4>>, frames: &Frames) -> Tensor<2> {
         match self {
             Self::Blip2(_) => self.pictures(pixels, frames),
-            Self::Clip(net) => mean(net.vision.forward(pixels).features, frames),
-            Self::Siglip(net) => mean(net.vision.forward(pixels), frames),
+            Self::Clip(net) => mean(joined(pixels.map(|some| net.vision.forward(some).features)), frames),
+            Self::Siglip(net) => mean(joined(pixels.map(|some| net.vision.forward(some))), frames),
         }
     }
 
@@ -416,6 +422,15 @@ impl Backbone {
     }
 }
 
+/// What was made piece by piece, in one: (N₁, …), (N₂, …), … → (N₁ + N₂ + …, …). One piece is not copied.
+pub fn joined<const D: usize>(pieces: impl Iterator<Item = Tensor<D>>) -> Tensor<D> {
+    let mut pieces: Vec<Tensor<D>> = pieces.collect();
+    match pieces.len() {
+        1 => pieces.remove(0),
+        _ => Tensor::cat(pieces, 0),
+    }
+}
+
 /// The mean over each item's frames: x (N, E) → (B, E).
 fn mean(x: Tensor<2>, frames: &Frames) -> Tensor<2> {
     let (n, device) = (x.dims()[0], x.device());
@@ -457,8 +472,9 @@ mod tests {
         for name in ["clip-tiny", "siglip-tiny"] {
             let net = Backbone::new(&Config::preset(name).unwrap(), &device);
             let pixels = Tensor::<4>::random([3, 3, 28, 28], burn::tensor::Distribution::Normal(0.0, 1.0), &device);
-            let each = net.pictures(pixels.clone(), &Frames { of: vec![vec![0], vec![1], vec![2]] });
-            let both = net.pictures(pixels, &Frames { of: vec![vec![1], vec![0, 2]] });
+            let whole = || std::iter::once(pixels.clone());
+            let each = net.pictures(&mut whole(), &Frames { of: vec![vec![0], vec![1], vec![2]] });
+            let both = net.pictures(&mut whole(), &Frames { of: vec![vec![1], vec![0, 2]] });
             let e = each.dims()[1];
             let sum = each.clone().slice([0..1, 0..e]) + each.clone().slice([2..3, 0..e]);
             let gap = |a: Tensor<2>, b: Tensor<2>| (a - b).abs().max().into_scalar::<f32>();

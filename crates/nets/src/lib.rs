@@ -15,6 +15,6 @@ pub mod view;
 pub mod weights;
 pub mod words;
 
-pub use backbone::{Backbone, Config, Family, FamilyError, Frames};
+pub use backbone::{Backbone, Config, Family, FamilyError, Frames, joined};
 pub use device::{Device, DeviceError, cpu, device, instructions, together};
 pub use kernels::{Keeping, Path as CpuPath, Room, room};
