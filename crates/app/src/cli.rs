@@ -78,7 +78,14 @@ pub struct Demo {
   likebut add trip.mp4                  one file
 
 Files that are in the library and have not changed are not touched. Ctrl-C is safe; the same
-command goes on where it stopped.")]
+command goes on where it stopped.
+
+Memory: the files in hand and the frames decoded from them take no more than 1 GiB together. One
+that needs more is read alone, while the others wait. A picture needs twice its file and for each
+pixel from 3 bytes (JPEG) over 12 (WebP) to 32 (TIFF of four floats); a clip needs for each pixel 24
+bytes and 3 for each frame that is looked at, and an ffmpeg its own. Beside that stand the model,
+what it computes of --batch frames at one time, and frames as it sees them, 3 bytes a pixel: those
+of four batches and of one file for each of --jobs.")]
 pub struct Add {
     /// Files and folders
     #[arg(required = true, value_name = "PATH")]

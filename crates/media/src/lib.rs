@@ -32,6 +32,13 @@
 //! from 720 lines on, BT.601 below).
 //! Transparent pictures are laid on white.
 //! Not done: colour profiles (ICC) are ignored, and high dynamic range is not mapped down.
+//! Nor is a JPEG ever decoded at a half, a quarter or an eighth of its size, which its transform allows and which
+//! would save most of the work where a model looks at 224 pixels of 4000.
+//! What comes out is another low pass than the one over all pixels that models were trained behind, so a view
+//! would see other numbers, and a library filled one way would be asked the other.
+//! It would have to be proved first, for each scale and each way to fit a picture into a view, that no number which
+//! a view makes moves by more than decoders differ anyway (`results/published.md`), at hard edges too, and that
+//! vectors stay as near.
 //!
 //! **What if it is broken, or means harm?** Everything outside is taken for hostile: [`Limits`] are
 //! held against what a header claims before anything is allocated, work has a deadline, a panic in
@@ -59,7 +66,7 @@ pub use error::{Error, Result};
 pub use frame::Frame;
 pub use limits::Limits;
 pub(crate) use media::caught;
-pub use media::{Clip, Info, Media, decoded_planes, open};
+pub use media::{Clip, Info, Media, bytes_to_open, decoded_planes, open};
 pub use picture::picture_from_bytes;
 pub use shape::thumb;
 pub use sniff::{Container, SNIFF_BYTES, sniff};

@@ -89,6 +89,15 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Media> {
     })
 }
 
+/// About how many bytes [`open`] holds of this file while it looks at it, by its size and its first bytes; asked
+/// so that memory can be found before anything is read. A picture is read whole, and for a moment twice; an
+/// animation is gone through once, on a canvas. Of a clip only tables are read, which are small.
+pub fn bytes_to_open(path: &Path, limits: &Limits) -> Result<u64> {
+    let (container, head) = look(path, limits)?;
+    let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
+    Ok(crate::picture::bytes_to_open(container, &head, size, limits))
+}
+
 /// Container and first bytes of a file that may be opened at all.
 fn look(path: &Path, limits: &Limits) -> Result<(Container, Vec<u8>)> {
     let io = |e| Error::io(path, e);
@@ -124,14 +133,23 @@ impl Media {
         &self.times_secs
     }
 
-    /// About how many bytes it takes to hold what `sampling` looks at, of the whole file, while it is
-    /// decoded: a picture may have four channels of 16 bits on the way, a clip's decoder
-    /// keeps some sixteen frames to predict others from.
+    /// How many bytes it takes, at most, to hold this file and what `sampling` looks at, of the whole of it, while
+    /// that is decoded:
+    ///
+    /// - a still picture: twice its file, and for each pixel what its format keeps of it on the way, from 3
+    ///   (an upright baseline JPEG) over 12 (lossy WebP) to 32 (TIFF of four floats);
+    /// - a clip: for each pixel 3 for each frame that is kept, and 24, as a decoder keeps some sixteen frames
+    ///   of one and a half bytes to predict others from; an animation's canvases fit in that, and its file
+    ///   comes twice on top. What an `ffmpeg` process takes for itself is not in it.
     pub fn bytes(&self, sampling: &Sampling) -> u64 {
         let pixels = u64::from(self.info.width) * u64::from(self.info.height);
         let frames = sampling.indices(self.info.frames, self.info.fps.unwrap_or(1.0)).len() as u64;
-        let each = if self.info.kind == Kind::Clip { 3 * frames + 24 } else { 8 };
-        pixels.saturating_mul(each)
+        let (file, still) = match &self.source {
+            Source::Picture(picture) => (2 * picture.file_bytes(), picture.bytes_per_pixel),
+            _ => (0, 0),
+        };
+        let each = if self.info.kind == Kind::Clip { 3 * frames + 24 } else { still.max(3) };
+        pixels.saturating_mul(each).saturating_add(file)
     }
 
     /// The frames that `sampling` looks at, of the whole file or of a stretch of it: the frames

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use image::codecs::{gif::GifDecoder, png::PngDecoder, webp::WebPDecoder};
-use image::{AnimationDecoder as _, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgba};
+use image::{AnimationDecoder as _, ColorType, DynamicImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Rgba};
 
 use crate::limits::Deadline;
 use crate::{Container, Error, Frame, Limits, Result};
@@ -36,6 +36,8 @@ pub(crate) struct Picture {
     pub width: u32,
     /// Upright.
     pub height: u32,
+    /// Most that a still picture takes for each of its pixels while it is decoded.
+    pub bytes_per_pixel: u64,
 }
 
 impl Picture {
@@ -51,13 +53,15 @@ impl Picture {
 
     fn of(bytes: Arc<[u8]>, container: Container, limits: &Limits) -> Result<Self> {
         let deadline = limits.deadline();
-        let mut picture = Self { bytes, container, times_secs: Vec::new(), duration_secs: 0.0, width: 0, height: 0 };
+        let mut picture = Self::unread(bytes, container);
         let mut decoder = picture.decoder(limits)?;
         let orientation = decoder.orientation().map_err(refused)?.to_exif();
         (picture.width, picture.height) = decoder.dimensions();
-        if orientation >= 5 {
+        let turned = orientation >= 5;
+        if turned {
             std::mem::swap(&mut picture.width, &mut picture.height);
         }
+        picture.bytes_per_pixel = picture.bytes_on_the_way(decoder.color_type(), turned);
         drop(decoder);
         if let Some(frames) = picture.animation(limits)? {
             // How many frames there are, and how long each is shown, is known only after going
@@ -78,6 +82,36 @@ impl Picture {
             }
         }
         Ok(picture)
+    }
+
+    fn unread(bytes: Arc<[u8]>, container: Container) -> Self {
+        let times_secs = Vec::new();
+        Self { bytes, container, times_secs, duration_secs: 0.0, width: 0, height: 0, bytes_per_pixel: 0 }
+    }
+
+    /// How large the file is.
+    pub fn file_bytes(&self) -> u64 {
+        self.bytes.len() as u64
+    }
+
+    /// Most bytes for each pixel from its decoder to its frame: what comes out and what the decoder keeps beside
+    /// it; then that and its turned copy; then that and the three bytes that are made of it, by way of four
+    /// where it is transparent.
+    fn bytes_on_the_way(&self, colour: ColorType, turned: bool) -> u64 {
+        let out = u64::from(colour.bytes_per_pixel());
+        let beside = match self.container {
+            Container::Jpeg => jpeg_coefficients(&self.bytes),
+            // Brightness, colours, and transparency, which is a lossless picture of its own.
+            Container::WebP => 8,
+            // TIFF is decoded and then copied; the others keep a few rows.
+            _ => out,
+        };
+        let rgb = match (colour.has_alpha(), colour) {
+            (true, _) => 4,
+            (false, ColorType::Rgb8) => 0,
+            (false, _) => 3,
+        };
+        (out + beside).max(if turned { 2 * out } else { out }).max(out + rgb)
     }
 
     /// The frames with these indices, ascending.
@@ -202,23 +236,70 @@ fn over_white(picture: DynamicImage) -> Frame {
 /// for the end marker ourselves: after the header of the first scan, since thumbnails in the
 /// metadata before it have end markers of their own.
 fn check_jpeg_ends(bytes: &[u8]) -> Result<()> {
+    let Some((_, scan)) = jpeg_segments(bytes).find(|(kind, _)| *kind == SCAN) else {
+        return Err(Error::Corrupt("the JPEG is cut off: it has no picture data".to_owned()));
+    };
+    // From behind: the marker is the last thing in nearly every file.
+    match scan.windows(2).rev().any(|w| w == [0xff, 0xd9]) {
+        true => Ok(()),
+        false => Err(Error::Corrupt("the JPEG is cut off: it has no end marker".to_owned())),
+    }
+}
+
+/// The kind of the segment that begins a scan.
+const SCAN: u8 = 0xda;
+
+/// A JPEG's segments up to its first scan: the kind of each, and the bytes from its marker on.
+fn jpeg_segments(bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
     let mut at = 2;
-    while let Some([0xff, kind, hi, lo, ..]) = bytes.get(at..) {
+    std::iter::from_fn(move || {
+        let segment = bytes.get(at..)?;
+        let [0xff, kind, hi, lo, ..] = segment else { return None };
+        at = match kind {
+            0xff => at + 1,
+            0x01 | 0xd0..=0xd8 => at + 2,
+            // What follows is no segment.
+            &SCAN => bytes.len(),
+            _ => at + 2 + usize::from(u16::from_be_bytes([*hi, *lo])),
+        };
+        Some((*kind, segment))
+    })
+}
+
+/// Bytes that a JPEG's decoder keeps of each pixel beside what comes out: none where one scan brings all components
+/// block by block; where scans bring parts of them, a number of 16 bits for each component.
+fn jpeg_coefficients(bytes: &[u8]) -> u64 {
+    let (mut progressive, mut components) = (false, 0);
+    for (kind, segment) in jpeg_segments(bytes) {
+        // Of a frame's header the tenth byte, of a scan's the fifth, is how many components it has.
         match kind {
-            0xff => at += 1,
-            0xda => {
-                let scan = &bytes[at..];
-                // From behind: the marker is the last thing in nearly every file.
-                return match scan.windows(2).rev().any(|w| w == [0xff, 0xd9]) {
-                    true => Ok(()),
-                    false => Err(Error::Corrupt("the JPEG is cut off: it has no end marker".to_owned())),
-                };
-            }
-            0x01 | 0xd0..=0xd8 => at += 2,
-            _ => at += 2 + usize::from(u16::from_be_bytes([*hi, *lo])),
+            0xc0..=0xc2 => (progressive, components) = (kind == 0xc2, segment.get(9).copied().unwrap_or(0)),
+            SCAN if !progressive && segment.get(4) == Some(&components) => return 0,
+            _ => (),
         }
     }
-    Err(Error::Corrupt("the JPEG is cut off: it has no picture data".to_owned()))
+    2 * u64::from(components)
+}
+
+/// What [`Picture::open`] holds, by the size of the file and its first bytes; nothing of what it will refuse.
+pub(crate) fn bytes_to_open(container: Container, head: &[u8], size: u64, limits: &Limits) -> u64 {
+    let has = |word: &[u8]| head.windows(word.len()).any(|w| w == word);
+    let number = |at: usize, bytes: usize, little: bool| {
+        let number = head.get(at..at + bytes).unwrap_or_default();
+        let push = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
+        if little { number.iter().rev().fold(0, push) } else { number.iter().fold(0, push) }
+    };
+    // The canvas of what is, or may be, an animation.
+    let (width, height) = match container {
+        Container::Jpeg | Container::Bmp | Container::Tiff => (0, 0),
+        Container::Gif => (number(6, 2, true), number(8, 2, true)),
+        Container::Png if has(b"acTL") || !has(b"IDAT") => (number(16, 4, false), number(20, 4, false)),
+        Container::WebP if has(b"ANIM") => (1 + number(24, 3, true), 1 + number(27, 3, true)),
+        Container::Png | Container::WebP => (0, 0),
+        _ => return 0,
+    };
+    let canvas = width.saturating_mul(height);
+    if size > most_bytes(limits) || canvas > limits.max_pixels { 0 } else { 2 * size + 24 * canvas }
 }
 
 fn refused(e: ImageError) -> Error {
@@ -244,9 +325,37 @@ pub(crate) fn one_line(text: &str) -> String {
 /// (an upload). Stills only: an animation gives its first frame.
 pub fn picture_from_bytes(bytes: &[u8], limits: &Limits) -> Result<Frame> {
     let container = crate::sniff(&bytes[..bytes.len().min(crate::SNIFF_BYTES)]);
-    crate::caught("the picture decoder", || {
-        let still =
-            Picture { bytes: bytes.into(), container, times_secs: Vec::new(), duration_secs: 0.0, width: 0, height: 0 };
-        still.still(limits)
-    })
+    crate::caught("the picture decoder", || Picture::unread(bytes.into(), container).still(limits))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_jpeg_keeps_beside_its_pixels() {
+        // Its frame's header with so many components, of this kind, and its first scan with so many of them.
+        let jpeg = |kind: u8, of: u8, scanned: u8| {
+            let mut out = vec![0xff, 0xd8, 0xff, 0xe0, 0, 4, 0xff, 0xc0, 0xff, kind, 0, 8 + 3 * of, 8, 0, 9, 0, 9, of];
+            out.extend(vec![0; 3 * usize::from(of)]);
+            out.extend([0xff, SCAN, 0, 6 + 2 * scanned, scanned]);
+            out.extend([0; 12]);
+            out
+        };
+        for (kind, of, scanned, bytes) in
+            [(0xc0, 3, 3, 0), (0xc1, 1, 1, 0), (0xc0, 3, 1, 6), (0xc2, 3, 3, 6), (0xc2, 4, 1, 8), (0xc2, 1, 1, 2)]
+        {
+            assert_eq!(jpeg_coefficients(&jpeg(kind, of, scanned)), bytes, "{kind:x} {of} {scanned}");
+        }
+        assert_eq!(jpeg_coefficients(b"\xff\xd8\xff"), 0);
+    }
+
+    #[test]
+    fn what_is_refused_takes_nothing() {
+        let head = |side: u16| [b"GIF89a".as_slice(), &side.to_le_bytes(), &side.to_le_bytes()].concat();
+        let bytes = |side, size| bytes_to_open(Container::Gif, &head(side), size, &Limits::default());
+        assert_eq!(bytes(100, 50), 100 + 24 * 10_000);
+        assert_eq!((bytes(20_000, 50), bytes(100, 1 << 40)), (0, 0));
+        assert_eq!(bytes_to_open(Container::Mp4, b"", 1 << 30, &Limits::default()), 0);
+    }
 }

@@ -5,9 +5,9 @@
 //! What cannot be read is kept too, as a failure with its reason, so that
 //! *found = indexed + unchanged + failed* always holds.
 
-use crate::stages::{Budget, Out, Stages};
+use crate::stages::{Budget, MEMORY, Out, Share, Stages};
 use crate::{Engine, SearchError};
-use domain::{Digest, Embedding, Kind, MediaRef};
+use domain::{Digest, Embedding, Kind, MediaRef, Sampling};
 use library::{Failure, Info, Library, NewItem};
 use media::{Limits, Media};
 use methods::{Method, MethodError, Seen};
@@ -25,7 +25,8 @@ pub struct Options {
     pub batch: usize,
     /// Files that are read at one time.
     pub readers: usize,
-    /// Bytes that decoded frames may take in all; a file that needs more is decoded alone.
+    /// Bytes that files and their decoded frames may take in all while they are read; a file that needs more
+    /// ([`Media::bytes`]) is read alone.
     pub memory: u64,
     /// Longer side of the thumbnails, pixels.
     pub thumbnail: u32,
@@ -41,7 +42,7 @@ impl Default for Options {
             limits: Limits::default(),
             batch: 64,
             readers: rayon::current_num_threads(),
-            memory: 1 << 30,
+            memory: MEMORY,
             thumbnail: 256,
             retry: false,
             roots: Vec::new(),
@@ -311,8 +312,8 @@ fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budg
         Ok(digest) => digest,
         Err(e) => return Fate::Failed(failure(path, stamp, "io", e.to_string())),
     };
-    let seen = media::open(path, &options.limits).and_then(|m| Ok((see(&m, method, options, budget)?, m)));
-    match seen {
+    let opened = open(path, &options.limits, &method.model().manifest.sampling, budget);
+    match opened.and_then(|(m, _share)| Ok((see(&m, method, options)?, m))) {
         Ok(((seen, thumbnail), m)) => {
             let i = m.info();
             let clip = i.kind == Kind::Clip;
@@ -337,10 +338,30 @@ fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budg
     }
 }
 
+/// Opens a file within a budget: memory for what is read of it is found before it is read, and memory for its
+/// frames before they are decoded. The share is to be kept as long as the frames are.
+pub(crate) fn open<'b>(
+    path: &Path,
+    limits: &Limits,
+    sampling: &Sampling,
+    budget: &'b Budget,
+) -> media::Result<(Media, Share<'b>)> {
+    let mut wanted = media::bytes_to_open(path, limits)?;
+    loop {
+        let mut share = budget.take(wanted);
+        let media = media::open(path, limits)?;
+        let whole = media.bytes(sampling);
+        if share.resize(whole) {
+            return Ok((media, share));
+        }
+        // Nobody waits with something in hand. It is read again then, most likely out of the system's cache.
+        wanted = wanted.max(whole);
+    }
+}
+
 /// The frames as the model sees them, and a thumbnail.
-fn see(m: &Media, method: &dyn Method, options: &Options, budget: &Budget) -> media::Result<(Seen, Option<Vec<u8>>)> {
+fn see(m: &Media, method: &dyn Method, options: &Options) -> media::Result<(Seen, Option<Vec<u8>>)> {
     let manifest = &method.model().manifest;
-    let _share = budget.take(m.bytes(&manifest.sampling));
     let clip = m.sample(&manifest.sampling, None)?;
     let thumb = clip
         .frames
@@ -378,4 +399,58 @@ pub fn caption_all<'a>(
         }
     }
     Ok(set)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::Frame;
+
+    #[test]
+    fn memory_is_found_before_a_file_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        media::write_png(&path, &Frame::filled(40, 30, [9; 3])).unwrap();
+        let limits = Limits::default();
+        let budget = Budget::new(1 << 20);
+        let size = |path: &Path| {
+            let (media, share) = open(path, &limits, &Sampling::Middle, &budget).unwrap();
+            // Twice the file, three bytes a pixel, and as many again beside them.
+            let file = std::fs::metadata(path).unwrap().len();
+            let pixels = u64::from(media.info().width * media.info().height);
+            assert_eq!(share.bytes(), (2 * file + 6 * pixels).min(1 << 20));
+            media.info().width
+        };
+        assert_eq!(size(&path), 40);
+        let all = budget.take(u64::MAX);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| size(&path));
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            // What it comes to hold is what lies there when there is room, so it has not read before.
+            media::write_png(&path, &Frame::filled(50, 30, [9; 3])).unwrap();
+            drop(all);
+            assert_eq!(reader.join().unwrap(), 50);
+        });
+        // One that needs more than there is gets all of it.
+        media::write_png(&path, &Frame::filled(900, 900, [9; 3])).unwrap();
+        assert_eq!(size(&path), 900);
+    }
+
+    #[test]
+    fn a_file_that_finds_no_more_room_waits_with_empty_hands() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.png");
+        media::write_png(&path, &Frame::filled(300, 300, [9; 3])).unwrap();
+        let (limits, budget) = (Limits::default(), Budget::new(700_000));
+        // Its file fits beside this, its pixels do not.
+        let first = budget.take(400_000);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| open(&path, &limits, &Sampling::Middle, &budget).unwrap().1.bytes());
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            // Would wait for ever if the reader held a part while it waits for the rest.
+            drop(first);
+            drop(budget.take(u64::MAX));
+            assert!(reader.join().unwrap() > 540_000);
+        });
+    }
 }

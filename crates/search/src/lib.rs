@@ -15,7 +15,7 @@ mod vectors;
 
 pub use engine::{Engine, SearchError};
 pub use ingest::{Added, Event, Options, add, caption_all};
-pub use query::{Answer, Found, averaged, find, find_batch, nearest, see};
+pub use query::{Answer, Found, averaged, find, find_batch, nearest, see, see_within};
 pub use scores::Scorer;
-pub use stages::{Out, Stages};
+pub use stages::{Budget, MEMORY, Out, Stages};
 pub use vectors::{FOREIGN, Vectors, VectorsError};

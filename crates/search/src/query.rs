@@ -1,5 +1,7 @@
 //! The second river: a question becomes a probe, a probe finds hits.
 
+use crate::ingest::open;
+use crate::stages::Budget;
 use crate::{Engine, SearchError};
 use domain::{Expr, Hit, ItemId, MediaRef, Probe, Query};
 use library::{Filter, Item};
@@ -33,8 +35,19 @@ pub struct Found {
 
 /// What a model sees of a piece of media: its sampled frames, through its view.
 pub fn see(manifest: &Manifest, media: &MediaRef, limits: &Limits) -> Result<Seen, SearchError> {
+    see_within(&Budget::new(u64::MAX), manifest, media, limits)
+}
+
+/// The same, within the memory that several threads share who do so at one time.
+pub fn see_within(
+    budget: &Budget,
+    manifest: &Manifest,
+    media: &MediaRef,
+    limits: &Limits,
+) -> Result<Seen, SearchError> {
     let fail = |source: media::Error| SearchError::Reference { path: media.to_string(), source };
-    let clip = media::open(&media.path, limits).and_then(|m| m.sample(&manifest.sampling, media.span)).map_err(fail)?;
+    let (opened, _share) = open(&media.path, limits, &manifest.sampling, budget).map_err(fail)?;
+    let clip = opened.sample(&manifest.sampling, media.span).map_err(fail)?;
     Ok(Seen { frames: clip.frames.iter().map(|f| manifest.view.look(f)).collect() })
 }
 

@@ -6,12 +6,17 @@
 //! batches of what was read, and keeps what was made, while the others go on.
 //!
 //! Every queue is short. Nothing is handed out while two batches wait to be encoded, so what lies
-//! between the stages is never more than three batches and two files for each reader; and what
-//! readers hold decoded at one time is bounded in bytes by a [`Budget`], whatever the files are.
+//! between the stages is never more than four batches (two of them waiting for another to be full, or for a slow
+//! file), each with what its last file has too many, and a file for each reader; and what
+//! readers hold, of files and decoded, is bounded in bytes by a [`Budget`], whatever the files are.
 //!
 //! What was read comes back in the order in which it was handed out, so that numbers are given and
 //! batches formed alike on each run. A file that takes so long that others of a whole batch have
 //! come after it is gone around: it comes when it is ready.
+//!
+//! A file that needs the whole budget is the exception. It waits until no other holds a part, smaller ones
+//! passing it meanwhile, as long as there are any; and while it is decoded, the other readers wait, for no longer
+//! than one file may take ([`media::Limits::max_secs`]). What was read before is encoded all the same.
 
 use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
@@ -175,6 +180,9 @@ impl<J: Send, R: Send, B: Send, M: Send> Stages<J, R, B, M> {
     }
 }
 
+/// Bytes that decoded frames may take in all, where nobody says otherwise.
+pub const MEMORY: u64 = 1 << 30;
+
 /// So many bytes that several threads share.
 pub struct Budget {
     all: u64,
@@ -191,14 +199,36 @@ impl Budget {
         Self { all: bytes, left: Mutex::new(bytes), returned: Condvar::new() }
     }
 
-    /// Waits until so much is left. Whoever wants more than there is waits for all of it. A thread
-    /// that holds a share may not ask for a second.
+    /// Waits until so much is left. Whoever wants more than there is waits for all of it; others may take
+    /// their smaller parts meanwhile. A thread that holds a share may not ask for a second.
     pub fn take(&self, bytes: u64) -> Share<'_> {
         let wanted = bytes.min(self.all);
         let enough = self.returned.wait_while(lock(&self.left), |left| *left < wanted);
         let mut left = enough.unwrap_or_else(PoisonError::into_inner);
         *left -= wanted;
         Share(self, wanted)
+    }
+}
+
+impl Share<'_> {
+    /// How large it is.
+    #[cfg(test)]
+    pub fn bytes(&self) -> u64 {
+        self.1
+    }
+
+    /// Makes it so large, if as much is left, and says whether; never waits, as two that hold something and wait
+    /// for more would wait for each other.
+    pub fn resize(&mut self, bytes: u64) -> bool {
+        let wanted = bytes.min(self.0.all);
+        let mut left = lock(&self.0.left);
+        let enough = wanted <= self.1 + *left;
+        if enough {
+            *left = *left + self.1 - wanted;
+            self.1 = wanted;
+            self.0.returned.notify_all();
+        }
+        enough
     }
 }
 
@@ -307,5 +337,31 @@ mod tests {
         });
         assert!((1..=10).contains(&most.load(SeqCst)), "{most:?}");
         assert_eq!(*lock(&budget.left), 10);
+    }
+
+    #[test]
+    fn a_share_grows_by_what_is_left_and_never_waits() {
+        let budget = Budget::new(10);
+        let (mut one, mut two) = (budget.take(3), budget.take(4));
+        assert!(one.resize(6) && !one.resize(7) && !two.resize(5), "three and four leave three");
+        assert!(two.resize(1) && one.resize(9));
+        drop(two);
+        assert!(one.resize(25), "more than there is, is all of it");
+        drop(one);
+        assert_eq!(*lock(&budget.left), 10);
+    }
+
+    #[test]
+    fn small_ones_pass_what_waits_for_the_whole_budget() {
+        let budget = Budget::new(10);
+        let first = budget.take(6);
+        std::thread::scope(|scope| {
+            let giant = scope.spawn(|| budget.take(99).1);
+            std::thread::sleep(Duration::from_millis(20));
+            // Would wait for ever if it stood in line behind the giant, which waits for the first.
+            drop(budget.take(4));
+            drop(first);
+            assert_eq!(giant.join().unwrap(), 10);
+        });
     }
 }

@@ -4,9 +4,16 @@
 //! killed.
 //! No shell is involved; the path is passed as `file:…`, only the `file` protocol is allowed, and
 //! the format is the one that we recognised, so that a playlist in disguise cannot reach out.
+//!
+//! A few frames of a long clip are sought, not waited for: where the container has an index and the clock says
+//! when each frame is shown, the process begins at the key frame before.
+//! Indexes lie and decoders guess, so a frame that was sought counts only if its stamp, and the place of its
+//! packet in the file, are those that the pass over all packets has found, and the decoder did not complain;
+//! otherwise all is decoded from the beginning.
 
 use std::ffi::{OsStr, OsString};
 use std::io::Read;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -56,6 +63,10 @@ pub(crate) struct Foreign {
     pub times_secs: Vec<f64>,
     /// When each frame is shown by the file's own clock, if it says so for all of them.
     stamps_secs: Option<Vec<f64>>,
+    /// Where each frame's packet lies in the file, if that is known; as long as there are stamps.
+    places: Vec<Option<u64>>,
+    /// Numbers of the frames that can be decoded alone, ascending; none where nothing can be sought.
+    keys: Vec<usize>,
     pub duration_secs: f64,
 }
 
@@ -81,17 +92,16 @@ pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limit
 
     let mut probe = input(&tools.ffprobe, path, container, &["-v", "error"]);
     probe.args(["-select_streams", &stream.index.to_string(), "-show_entries"]);
-    probe.args(["packet=pts_time,duration_time,flags", "-of", "csv=p=0"]);
+    probe.args(["packet=pts_time,duration_time,pos,flags", "-of", "csv=p=0"]);
     let text = collect(probe, 64 * limits.max_frames as u64 + 4096, deadline)?;
     let mut stamps = Vec::new();
     let mut last_secs: f64 = 0.0;
     for line in String::from_utf8_lossy(&text).lines() {
         let mut cells = line.split(',');
-        let (pts, duration, flags) =
-            (cells.next().unwrap_or(""), cells.next().unwrap_or(""), cells.next().unwrap_or(""));
+        let [pts, duration, place, flags] = std::array::from_fn(|_| cells.next().unwrap_or(""));
         // D: decoded, but an edit list hides it.
         if !line.is_empty() && !flags.contains('D') {
-            stamps.push(pts.parse::<f64>().ok());
+            stamps.push((pts.parse::<f64>().ok(), place.parse::<u64>().ok(), flags.contains('K')));
             last_secs = duration.parse().unwrap_or(last_secs);
         }
     }
@@ -101,10 +111,14 @@ pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limit
     if stamps.len() > limits.max_frames {
         return Err(Error::TooLarge(format!("{} frames; at most {} are read", stamps.len(), limits.max_frames)));
     }
-    let mut known: Vec<f64> = stamps.iter().copied().flatten().collect();
-    known.sort_by(f64::total_cmp);
-    let distinct = known.windows(2).all(|w| w[0] < w[1]);
-    let stamps_secs = (known.len() == stamps.len() && distinct).then_some(known);
+    let mut known: Vec<_> = stamps.iter().filter_map(|(pts, place, key)| Some(((*pts)?, *place, *key))).collect();
+    known.sort_by(|a, b| a.0.total_cmp(&b.0));
+    let distinct = known.windows(2).all(|w| w[0].0 < w[1].0);
+    known.truncate(if known.len() == stamps.len() && distinct { known.len() } else { 0 });
+    let places = known.iter().map(|(_, place, _)| *place).collect();
+    let alone = known.iter().enumerate().filter(|(_, (_, _, key))| *key).map(|(i, _)| i);
+    let keys = if has_index(container) { alone.collect() } else { Vec::new() };
+    let stamps_secs = (!known.is_empty()).then(|| known.iter().map(|(pts, _, _)| *pts).collect::<Vec<_>>());
     let times_secs: Vec<f64> = match &stamps_secs {
         Some(known) => known.iter().map(|t| t - known[0]).collect(),
         // No clock of its own: as many frames as there are, evenly.
@@ -113,7 +127,28 @@ pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limit
     let mean =
         if times_secs.len() > 1 { times_secs[times_secs.len() - 1] / (times_secs.len() - 1) as f64 } else { 0.0 };
     let duration_secs = times_secs[times_secs.len() - 1] + if last_secs > 0.0 { last_secs } else { mean };
-    Ok(Foreign { tools, path: path.to_owned(), container, stream, times_secs, stamps_secs, duration_secs })
+    let path = path.to_owned();
+    Ok(Foreign { tools, path, container, stream, times_secs, stamps_secs, places, keys, duration_secs })
+}
+
+/// Whether a container has an index by which it is sought, and a stamp for each packet. Streams (MPEG, Ogg, bare
+/// ones) have none: ffmpeg would look about in them, and most often begin too late.
+fn has_index(container: Container) -> bool {
+    matches!(container, Container::Mp4 | Container::Matroska | Container::Avi | Container::Flv | Container::Asf)
+}
+
+/// So many frames are rather decoded than passed over: another process takes about as long.
+const NEAR: usize = 50;
+
+/// Most frames that a codec keeps back to show them in another order.
+const KEPT_BACK: f64 = 16.0;
+
+/// Wanted frames that one process decodes.
+struct Run {
+    /// The key frame that it begins at; `None` is the beginning of the file.
+    key: Option<usize>,
+    /// Which of the wanted.
+    wanted: Range<usize>,
 }
 
 impl Foreign {
@@ -128,30 +163,83 @@ impl Foreign {
         &self.stream.codec
     }
 
-    /// The frames with these indices (display order, ascending, at least one), upright.
+    /// The frames with these indices (display order, ascending), upright.
     pub fn frames(&self, indices: &[usize], deadline: Deadline) -> Result<Vec<Frame>> {
+        let frames = match self.sought(indices, NEAR, deadline)? {
+            Some(frames) => frames,
+            None => self.pass(indices, None, deadline)?,
+        };
+        let s = &self.stream;
+        let aspect = s.pixel_aspect.map(|(across, down)| if s.turned { (down, across) } else { (across, down) });
+        frames.into_iter().map(|f| shape::square(f, aspect)).collect()
+    }
+
+    /// The same by seeking, as they are stored; `None` where that saves nothing, or a frame that came cannot be
+    /// shown to be the one that was meant.
+    fn sought(&self, indices: &[usize], near: usize, deadline: Deadline) -> Result<Option<Vec<Frame>>> {
+        let runs = self.runs(indices, near);
+        if runs.iter().all(|run| run.key.is_none()) {
+            return Ok(None);
+        }
+        let mut frames = Vec::new();
+        for run in runs {
+            match self.pass(&indices[run.wanted], run.key, deadline) {
+                Err(Error::Corrupt(_)) if run.key.is_some() => return Ok(None),
+                some => frames.extend(some?),
+            }
+        }
+        Ok(Some(frames))
+    }
+
+    /// Frames that lie near each other together: whoever has decoded one goes on to the next, unless there is a key
+    /// frame between them that is more than `near` frames away.
+    fn runs(&self, indices: &[usize], near: usize) -> Vec<Run> {
+        let mut runs: Vec<Run> = Vec::new();
+        // The frame that would be decoded next.
+        let mut next = 0;
+        for (at, i) in indices.iter().enumerate() {
+            let key = self.keys.partition_point(|key| key <= i).checked_sub(1).map(|k| self.keys[k]);
+            let key = key.filter(|key| *key > next + near);
+            match runs.last_mut() {
+                Some(run) if key.is_none() => run.wanted.end = at + 1,
+                _ => runs.push(Run { key, wanted: at..at + 1 }),
+            }
+            next = i + 1;
+        }
+        runs
+    }
+
+    /// The frames with these indices (at least one), as they are stored, decoded from a key frame on, or from the
+    /// beginning.
+    fn pass(&self, indices: &[usize], key: Option<usize>, deadline: Deadline) -> Result<Vec<Frame>> {
         let s = &self.stream;
         // ffmpeg turns frames upright itself, before the filters.
         let (width, height) = if s.turned { (s.height, s.width) } else { (s.width, s.height) };
         let (Some(first), Some(last)) = (indices.first(), indices.last()) else { return Ok(Vec::new()) };
         // A short list is picked by ffmpeg, a long one by us, since its expressions are slow.
         let by_ffmpeg = indices.len() <= 100;
-        let select = match by_ffmpeg {
-            true => indices.iter().map(|i| format!("eq(n\\,{i})")).collect::<Vec<_>>().join("+"),
-            false => format!("between(n\\,{first}\\,{last})"),
-        };
         let came: Vec<usize> = if by_ffmpeg { indices.to_vec() } else { (*first..=*last).collect() };
+        let spans: Vec<(usize, usize)> =
+            if by_ffmpeg { indices.iter().map(|i| (*i, *i)).collect() } else { vec![(*first, *last)] };
+        // From the beginning frames are counted; from elsewhere they are known by their stamps.
+        let of = |(first, last): (usize, usize)| match key {
+            None => format!("between(n\\,{first}\\,{last})"),
+            Some(_) => format!("between(t\\,{:.6}\\,{:.6})", self.until(first), self.until(last + 1)),
+        };
+        let select = spans.into_iter().map(of).collect::<Vec<_>>().join("+");
         let mut filter = format!("select={select},showinfo=checksum=0,scale={width}:{height}:flags=bicubic");
         // Where nothing is said ffmpeg assumes BT.601 for every size; we follow players.
         if !s.matrix_said && s.height >= 720 {
             filter.push_str(":in_color_matrix=bt709");
         }
-        let mut command = input(
-            &self.tools.ffmpeg,
-            &self.path,
-            self.container,
-            &["-nostdin", "-nostats", "-hide_banner", "-v", "info", "-copyts"],
-        );
+        let mut flags = vec!["-nostdin", "-nostats", "-hide_banner", "-copyts", "-v"];
+        let from = key.map(|key| format!("{:.6}", self.begin(key, *first)));
+        match &from {
+            None => flags.push("info"),
+            // Each line then says how grave it is.
+            Some(from) => flags.extend(["level+info", "-noaccurate_seek", "-seek_timestamp", "1", "-ss", from]),
+        }
+        let mut command = input(&self.tools.ffmpeg, &self.path, self.container, &flags);
         command.args(["-map", &format!("0:{}", s.index), "-an", "-sn", "-dn", "-vf", &filter]);
         command.args(if has_fps_mode(&self.tools.ffmpeg, deadline) {
             ["-fps_mode", "passthrough"]
@@ -182,21 +270,66 @@ impl Foreign {
                 indices[frames.len()]
             )));
         }
-        // A frame that could not be decoded is left out without a word and shifts the others: hold
-        // what came against what should have come.
-        if let Some(stamps) = &self.stamps_secs {
-            let slack = 0.5 * self.duration_secs / of as f64 + 0.002;
-            for (i, stamp) in came.iter().zip(done.stamps()) {
-                if (stamp - stamps[*i]).abs() > slack {
-                    return Err(Error::Corrupt(format!(
-                        "frame {i} of {of} cannot be decoded: ffmpeg gives the one at {stamp} s for the one at {} s",
-                        stamps[*i]
-                    )));
-                }
+        match key {
+            None => self.check_stamps(&came, &done)?,
+            Some(_) => self.check_sought(&came, &done)?,
+        }
+        Ok(frames)
+    }
+
+    /// A frame that could not be decoded is left out without a word and shifts the others: holds what came
+    /// against what should have come.
+    fn check_stamps(&self, came: &[usize], done: &Done) -> Result<()> {
+        let Some(stamps) = &self.stamps_secs else { return Ok(()) };
+        let of = self.times_secs.len();
+        let slack = 0.5 * self.duration_secs / of as f64 + 0.002;
+        for (i, (stamp, _)) in came.iter().zip(done.shown()) {
+            if (stamp - stamps[*i]).abs() > slack {
+                return Err(Error::Corrupt(format!(
+                    "frame {i} of {of} cannot be decoded: ffmpeg gives the one at {stamp} s for the one at {} s",
+                    stamps[*i]
+                )));
             }
         }
-        let aspect = s.pixel_aspect.map(|(across, down)| if s.turned { (down, across) } else { (across, down) });
-        frames.into_iter().map(|f| shape::square(f, aspect)).collect()
+        Ok(())
+    }
+
+    /// Nothing is granted to frames that were sought: each has its stamp and comes from its packet, and the decoder
+    /// has not complained, as it does where a frame rests on others that it never saw.
+    fn check_sought(&self, came: &[usize], done: &Done) -> Result<()> {
+        let shown: Vec<(f64, Option<u64>)> = done.shown().collect();
+        let same = |(i, (stamp, place)): (&usize, &(f64, Option<u64>))| {
+            let there = self.places.get(*i).copied().flatten();
+            (self.until(*i)..self.until(i + 1)).contains(stamp)
+                && (place.is_none() || there.is_none() || *place == there)
+        };
+        if shown.len() != came.len() || !came.iter().zip(&shown).all(same) || done.has_warned() {
+            return Err(Error::Corrupt(format!("ffmpeg does not find frame {} by its stamp", came[0])));
+        }
+        Ok(())
+    }
+
+    /// Half-way between this frame and the one before it, by the file's own clock; of the first as far before it as
+    /// the second is after it, and so behind the last.
+    fn until(&self, i: usize) -> f64 {
+        let stamps = self.stamps_secs.as_deref().unwrap_or(&self.times_secs);
+        let gap = |at: usize| (stamps[at] - stamps[at - 1]) / 2.0;
+        match i {
+            _ if stamps.len() < 2 => stamps.first().map_or(0.0, |t| t + i as f64 - 0.5),
+            0 => stamps[0] - gap(1),
+            i if i < stamps.len() => stamps[i] - gap(i),
+            _ => stamps[stamps.len() - 1] + gap(stamps.len() - 1),
+        }
+    }
+
+    /// Where to begin for a frame. Some containers are sought by when packets are decoded, not shown: asked for
+    /// the frame itself they may begin at the key frame after it, which is decoded before it. So we ask for
+    /// as much earlier as a codec may keep back, though for nothing before the key frame itself.
+    fn begin(&self, key: usize, first: usize) -> f64 {
+        let stamps = self.stamps_secs.as_deref().unwrap_or(&self.times_secs);
+        let kept_back = KEPT_BACK * self.duration_secs / self.times_secs.len() as f64;
+        // Stamps are printed in microseconds, rounded to either side.
+        (stamps[first] - kept_back).max(stamps[key]) + 0.000_5
     }
 }
 
@@ -294,10 +427,21 @@ impl Done {
         one_line(line).chars().take(200).collect()
     }
 
-    /// Presentation times of the frames that came, from the `showinfo` filter.
-    fn stamps(&self) -> impl Iterator<Item = f64> {
+    /// When each frame that came is shown, from the `showinfo` filter, and where its packet lies in the file, which
+    /// ffmpeg said up to version 6.
+    fn shown(&self) -> impl Iterator<Item = (f64, Option<u64>)> {
         let frames = self.stderr.lines().filter(|l| l.contains("showinfo"));
-        frames.filter_map(|l| l.split_once("pts_time:")?.1.split_whitespace().next()?.parse().ok())
+        let word = |l: &str, key: &str| l.split_once(key)?.1.split_whitespace().next().map(str::to_owned);
+        frames.filter_map(move |l| {
+            let stamp = word(l, "pts_time:")?.parse().ok()?;
+            Some((stamp, word(l, " pos:").and_then(|place| place.parse().ok())))
+        })
+    }
+
+    /// Whether there was a warning or worse, of which each line says so, about anything but the way to RGB.
+    fn has_warned(&self) -> bool {
+        let grave = |l: &str| ["[warning]", "[error]", "[fatal]", "[panic]"].iter().any(|level| l.contains(level));
+        self.stderr.lines().any(|l| grave(l) && !l.contains("swscaler"))
     }
 }
 
@@ -371,3 +515,6 @@ fn run(
     taken?;
     Ok((Done { stderr: String::from_utf8_lossy(&words).into_owned() }, status.success()))
 }
+
+#[cfg(test)]
+mod tests;

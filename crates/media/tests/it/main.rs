@@ -1,6 +1,8 @@
 //! From files to frames, as a user of the crate sees it.
 
+mod foreign;
 mod hostile;
+mod memory;
 mod pictures;
 mod round_trip;
 mod zoo;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use domain::{Embedding, MAX_WORDS_BYTES, Probe, Query, Sim, Space};
 use media::Limits;
 use methods::{Asked, Method, Seen, blend};
-use search::{Out, Stages};
+use search::{Budget, Out, Stages};
 use serde_json::{Value, json};
 
 use crate::cli::{self, Input};
@@ -85,6 +85,7 @@ pub fn run(typed: &cli::Embed, context: &Context) -> Result<Exit, Failure> {
 struct Maker {
     method: Box<dyn Method>,
     limits: Limits,
+    memory: Budget,
     not: Option<String>,
     strength: Option<f32>,
 }
@@ -107,7 +108,13 @@ impl Maker {
             return Err(Failure::usage(what).hint("for --text choose another: --method sum"));
         }
         let limits = Limits { max_pixels: settings.max_pixels(), ..Limits::default() };
-        Ok(Self { method, limits, not: typed.not.clone(), strength: settings.strength() })
+        Ok(Self {
+            method,
+            limits,
+            memory: Budget::new(search::MEMORY),
+            not: typed.not.clone(),
+            strength: settings.strength(),
+        })
     }
 
     /// One row per input, in order, until someone asks to stop. What cannot be read is a reason; what
@@ -182,7 +189,7 @@ impl Maker {
     fn read<'a>(&self, input: &'a Input) -> Result<Read<'a>, String> {
         let see = |file: &str| {
             let media = reference(file).map_err(|f| f.what)?;
-            search::see(&self.method.model().manifest, &media, &self.limits).map_err(|e| match e {
+            search::see_within(&self.memory, &self.method.model().manifest, &media, &self.limits).map_err(|e| match e {
                 search::SearchError::Reference { source, .. } => source.to_string(),
                 other => other.to_string(),
             })
