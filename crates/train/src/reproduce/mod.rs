@@ -640,8 +640,14 @@ mod tests {
         let queries = vec![question("x", Some(&["a", "b", "e"])), question("y", None)];
         let rules = Protocol { ks: vec![1], map_ks: Vec::new(), subset_ks: vec![1], ..Protocol::default() };
         let benchmark = Benchmark::new("cirr", names.map(entry).into(), queries, rules).expect("an exam");
-        let asked =
-            ["x", "y"].map(|id| Asked { id: id.into(), row: 0, reference: 0, words: Vec::new(), targets: vec![1] });
+        let asked = ["x", "y"].map(|id| Asked {
+            id: id.into(),
+            row: 0,
+            reference: 0,
+            words: Vec::new(),
+            targets: vec![1],
+            frame_scores: Vec::new(),
+        });
         let exams = [Part { gallery: 0..5, questions: 0..2, benchmark }];
         // The reference is best and counts for nothing; c is before b, and no look-alike.
         let gallery = Rows::new(vec![0.9, 0.5, 0.7, 0.1, 0.2], 1);
