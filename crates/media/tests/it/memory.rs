@@ -80,7 +80,7 @@ fn no_picture_takes_more_than_it_says() {
     let dir = tempfile::tempdir().unwrap();
     let (w, h) = (1500u32, 1000u32);
     let noise = |channels: usize| -> Vec<u8> {
-        (0..w as usize * h as usize * channels).map(|i| (i * 2_654_435_761 >> 7) as u8 & 0x3f).collect()
+        (0..w as usize * h as usize * channels).map(|i| ((i * 2_654_435_761) >> 7) as u8 & 0x3f).collect()
     };
     let write = |name: &str, bytes: &[u8]| {
         let path = dir.path().join(name);
