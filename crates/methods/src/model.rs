@@ -81,7 +81,7 @@ pub enum ModelError {
     #[error(transparent)]
     Words(#[from] WordsError),
     /// The weights are not there any more as they were.
-    #[error("a model that was frozen to run in {0:?} cannot be saved; open it again without that")]
+    #[error("a model that was frozen to run in {0:?} can neither be saved nor trained; open it again without that")]
     Frozen(Numbers),
     /// The model is of another family than the method needs.
     #[error("the method {method} cannot run on the model {model}: {source}")]
@@ -277,6 +277,37 @@ impl Model {
             frozen: None,
             batch: BATCH,
         })
+    }
+
+    /// The same network, view and words under another name and without a head: where further training begins.
+    pub fn headless(&self, name: &str, about: &str) -> Result<Self, ModelError> {
+        if let Some(numbers) = self.frozen {
+            return Err(ModelError::Frozen(numbers));
+        }
+        let manifest = Manifest {
+            name: name.into(),
+            about: about.into(),
+            imagine: None,
+            made: serde_json::Value::Null,
+            ..self.manifest.clone()
+        };
+        let words = manifest.tokenizer(&self.pieces)?;
+        Ok(Self {
+            manifest,
+            backbone: self.backbone.clone(),
+            imagine: None,
+            gallery: None,
+            words,
+            device: self.device.clone(),
+            pieces: self.pieces.clone(),
+            frozen: None,
+            batch: BATCH,
+        })
+    }
+
+    /// The file that its words are read with.
+    pub fn pieces(&self) -> &[u8] {
+        &self.pieces
     }
 
     /// A published model as it lies in somebody's folder: what its files say ([`Published::read`]), its

@@ -6,7 +6,7 @@ fn main() {
     let (recipe, dir) = (args.next().expect("a recipe"), args.next().expect("a folder"));
     let until = if args.next().as_deref() == Some("pretrain") { Stage::Pretrain } else { Stage::Imagine };
     let recipe = Recipe::open(recipe.as_ref()).unwrap_or_else(|e| panic!("{e}"));
-    let run = Run { dir: dir.as_ref(), until, checkpoint_every: 50, validate_every: 50 };
+    let run = Run { dir: dir.as_ref(), until, checkpoint_every: 50, validate_every: 50, from: None };
     let began = std::time::Instant::now();
     let done = follow(
         &recipe,

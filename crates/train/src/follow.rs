@@ -29,6 +29,28 @@ pub struct Run<'a> {
     pub checkpoint_every: usize,
     /// Updates between two looks at the validation split.
     pub validate_every: usize,
+    /// A model whose backbone, view and words the run begins with, instead of random weights; the recipe's
+    /// coarse stage, which only shortens the way there, is then left out.
+    pub from: Option<&'a Model>,
+}
+
+impl Run<'_> {
+    /// Everything that the result of a stage depends on.
+    fn fingerprint(&self, recipe: &Recipe, stage: Stage) -> Result<String, TrainError> {
+        let own = recipe.fingerprint(stage)?;
+        Ok(match self.from {
+            Some(m) => format!("{own}\nfrom {}", m.manifest.weights),
+            None => own,
+        })
+    }
+
+    /// Where the run began, for those who ask what came out of it.
+    fn origin(&self) -> serde_json::Value {
+        self.from.map_or(
+            serde_json::Value::Null,
+            |m| serde_json::json!({"model": m.manifest.name, "weights": m.manifest.weights}),
+        )
+    }
 }
 
 /// Follows a recipe; what is already done in the folder is not done again.
@@ -53,12 +75,24 @@ pub fn follow(
         .flat_map(|i| i.scene.captions(recipe.seed, 4))
         .chain(set.triplets.iter().filter(|t| t.split == Some(Split::Train)).map(|t| t.text.clone()))
         .collect();
-    let vocab = vocab_from_texts(texts.iter().map(String::as_str), config.vocab);
-    let mut model = Model::new(&recipe.name, &recipe.about, config.clone(), None, vocab.clone(), &cpu)?;
+    let mut model = match run.from {
+        Some(from) => {
+            let has = from.manifest.backbone.blip2()?;
+            if *has != config {
+                let (name, wants) = (from.manifest.name.clone(), recipe.backbone.clone());
+                return Err(TrainError::OtherSizes { name, wants, differ: differing(has, &config) });
+            }
+            from.headless(&recipe.name, &recipe.about)?
+        }
+        None => {
+            let vocab = vocab_from_texts(texts.iter().map(String::as_str), config.vocab);
+            Model::new(&recipe.name, &recipe.about, config.clone(), None, vocab, &cpu)?
+        }
+    };
     if let Some(frames) = recipe.frames {
         model.manifest.sampling = frames;
     }
-    let mut record = Record::new(recipe, &set, &vocab)?;
+    let mut record = Record::new(recipe, run, &set, model.pieces())?;
     record.write(run.dir)?;
 
     let shared = Mutex::new(tell);
@@ -104,12 +138,16 @@ pub fn follow(
         };
         let plan = plan(s.steps, s.restarts.clone(), s.rate, s.warmup, s.decay);
         let tell = &mut |p: Progress| say(p);
-        train(&task, net, &plan, &recipe.fingerprint(stage)?, tell, stop)
+        train(&task, net, &plan, &run.fingerprint(recipe, stage)?, tell, stop)
     };
     let fresh = |config: &Config| pretrain::Net::new(Blip2::new(config, &device), config.width, config.vocab, &device);
-    let net = match &recipe.coarse {
-        None => fresh(&config),
-        Some(c) => {
+    let net = match (run.from, &recipe.coarse) {
+        (Some(from), _) => {
+            let backbone = Tensors::of(from.backbone.blip2()?).fill(Blip2::new(&config, &device), &device)?;
+            pretrain::Net { backbone, ..fresh(&config) }
+        }
+        (None, None) => fresh(&config),
+        (None, Some(c)) => {
             let coarse = Config { patch: c.patch, ..config.clone() };
             let (net, ended) = captions("coarse", Stage::Coarse, &c.pretrain, fresh(&coarse))?;
             if ended != Ended::Done {
@@ -131,7 +169,7 @@ pub fn follow(
     }
     let trained = Tensors::of(&net.backbone);
     model.backbone = model.backbone.filled(&trained, &cpu)?;
-    model.manifest.made = made(recipe, "pretrain")?;
+    model.manifest.made = made(recipe, run, "pretrain")?;
     let saved = model.save(&pretrained, true)?;
     record.stage("pretrain", serde_json::json!({"weights": saved.weights}));
     record.write(run.dir)?;
@@ -162,7 +200,7 @@ pub fn follow(
     s.batches(recipe.seed).check("the drawn world", &ask)?;
     let val_ask: Vec<_> = questions(&set, &val, &families(&val), &model).into_iter().flatten().collect();
     let names: Vec<String> = learn.items.iter().map(|i| i.name.clone()).collect();
-    let fingerprint = recipe.fingerprint(Stage::Imagine)?;
+    let fingerprint = run.fingerprint(recipe, Stage::Imagine)?;
     // The head's draws must not depend on whether the first stage was run or read.
     let reseed = || {
         device.seed(recipe.seed + 1);
@@ -248,6 +286,15 @@ pub fn follow(
     Ok(ended)
 }
 
+/// The names of the sizes that two backbones do not share.
+fn differing(a: &Config, b: &Config) -> String {
+    let (a, b) = (serde_json::json!(a), serde_json::json!(b));
+    let names = a.as_object().into_iter().flatten();
+    let differ: Vec<String> =
+        names.filter(|(n, v)| b[*n] != **v).map(|(n, v)| format!("{n} {v} instead of {}", b[n])).collect();
+    differ.join(", ")
+}
+
 /// Writes the trained model beside what it was made of.
 fn finish(
     recipe: &Recipe,
@@ -263,7 +310,7 @@ fn finish(
         model.manifest.imagine = Some(c);
     }
     model.gallery = gallery;
-    model.manifest.made = made(recipe, recipe.method().name())?;
+    model.manifest.made = made(recipe, run, recipe.method().name())?;
     let saved = model.save(&run.dir.join("model"), true)?;
     record.stage(recipe.method().name(), serde_json::json!({"weights": saved.weights}));
     record.write(run.dir)
@@ -275,7 +322,7 @@ struct Record {
 }
 
 impl Record {
-    fn new(recipe: &Recipe, set: &scenes::Set, vocab: &str) -> Result<Self, TrainError> {
+    fn new(recipe: &Recipe, run: &Run<'_>, set: &scenes::Set, vocab: &[u8]) -> Result<Self, TrainError> {
         let text = recipe.fingerprint(Stage::Imagine)?;
         let asked = |split: Split| {
             let triplets = set.triplets.iter().filter(|t| t.split == Some(split));
@@ -288,18 +335,20 @@ impl Record {
             })
         };
         let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-        Ok(Self {
-            value: serde_json::json!({
-                "format": 1,
-                "program": env!("CARGO_PKG_VERSION"),
-                "recipe": recipe_value,
-                "recipe_digest": Digest::of(text.as_bytes()),
-                "data": {"train": asked(Split::Train), "val": asked(Split::Val)},
-                "vocabulary_digest": Digest::of(vocab.as_bytes()),
-                "machine": machine(),
-                "stages": {},
-            }),
-        })
+        let mut value = serde_json::json!({
+            "format": 1,
+            "program": env!("CARGO_PKG_VERSION"),
+            "recipe": recipe_value,
+            "recipe_digest": Digest::of(text.as_bytes()),
+            "data": {"train": asked(Split::Train), "val": asked(Split::Val)},
+            "vocabulary_digest": Digest::of(vocab),
+            "machine": machine(),
+            "stages": {},
+        });
+        if run.from.is_some() {
+            value["from"] = run.origin();
+        }
+        Ok(Self { value })
     }
 
     fn stage(&mut self, name: &str, what: serde_json::Value) {
@@ -319,13 +368,17 @@ pub fn machine() -> serde_json::Value {
     })
 }
 
-fn made(recipe: &Recipe, stage: &str) -> Result<serde_json::Value, TrainError> {
+fn made(recipe: &Recipe, run: &Run<'_>, stage: &str) -> Result<serde_json::Value, TrainError> {
     let text = recipe.fingerprint(Stage::Imagine)?;
     let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
-    Ok(serde_json::json!({
+    let mut value = serde_json::json!({
         "stage": stage,
         "recipe": recipe_value,
         "recipe_digest": Digest::of(text.as_bytes()),
         "program": env!("CARGO_PKG_VERSION"),
-    }))
+    });
+    if run.from.is_some() {
+        value["from"] = run.origin();
+    }
+    Ok(value)
 }

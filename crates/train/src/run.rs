@@ -181,6 +181,19 @@ pub enum TrainError {
     /// Marks.
     #[error(transparent)]
     Marks(#[from] benchmarks::Error),
+    /// The model to begin from has other sizes than the recipe's backbone.
+    #[error(
+        "the model {name} cannot be begun from: the recipe's backbone is {wants}, and this one has {differ}; name \
+         the preset that the model was made with in the recipe, or begin from another model"
+    )]
+    OtherSizes {
+        /// The model.
+        name: String,
+        /// The recipe's preset.
+        wants: String,
+        /// What is not the same.
+        differ: String,
+    },
     /// A model of another family.
     #[error(transparent)]
     Family(#[from] nets::FamilyError),

@@ -9,11 +9,17 @@ use crate::cli;
 use crate::commands::{Context, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
+use crate::models;
 use crate::paths::shown;
 use crate::progress::Progress;
+use crate::shelf::Shelf;
 
 /// IMAGINE's head on vectors that were made elsewhere.
 fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
+    if typed.from.is_some() {
+        let failure = Failure::usage("a recipe for vectors made elsewhere has no model to begin from");
+        return Err(failure.hint("leave --from out"));
+    }
     let recipe = Imported::open(&typed.recipe)?;
     let mut progress = Progress::new("adapt", "steps", recipe.compose.steps as u64, context.quiet);
     let mut tell = |p: train::Progress| {
@@ -56,8 +62,17 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         cli::Until::Pretrain => (Stage::Pretrain, typed.out.join("pretrained")),
         cli::Until::Imagine => (Stage::Imagine, typed.out.join("model")),
     };
-    let run =
-        Run { dir: &typed.out, until, checkpoint_every: typed.checkpoint_every, validate_every: typed.validate_every };
+    let from = match &typed.from {
+        Some(name) => Some(models::load(&Shelf::open().find(name)?, &nets::cpu())?.0),
+        None => None,
+    };
+    let run = Run {
+        dir: &typed.out,
+        until,
+        checkpoint_every: typed.checkpoint_every,
+        validate_every: typed.validate_every,
+        from: from.as_ref(),
+    };
     let mut shown_stage: Option<(&'static str, Progress)> = None;
     let mut tell = |p: train::Progress| {
         if p.notice {
@@ -84,8 +99,9 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
             Ok(Exit::Ok)
         }
         Ended::Stopped(step) => {
+            let from = typed.from.as_ref().map_or(String::new(), |name| format!(" --from {name}"));
             context.say(format!(
-                "stopped after step {step}; to go on: likebut train {} --out {}",
+                "stopped after step {step}; to go on: likebut train {} --out {}{from}",
                 shown(&typed.recipe),
                 shown(&typed.out)
             ));

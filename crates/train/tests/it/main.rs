@@ -2,6 +2,8 @@
 
 mod steps;
 
+use methods::Model;
+use nets::weights::Tensors;
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Mutex;
@@ -57,7 +59,16 @@ decay = 0.05
 static TURN: Mutex<()> = Mutex::new(());
 
 fn run(dir: &Path, recipe: &str, stop: &(dyn Fn() -> bool + Sync)) -> Result<Ended, TrainError> {
-    let run = Run { dir, until: Stage::Imagine, checkpoint_every: 2, validate_every: 3 };
+    run_from(dir, recipe, None, stop)
+}
+
+fn run_from(
+    dir: &Path,
+    recipe: &str,
+    from: Option<&Model>,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Result<Ended, TrainError> {
+    let run = Run { dir, until: Stage::Imagine, checkpoint_every: 2, validate_every: 3, from };
     follow(&Recipe::parse(recipe)?, &run, &mut |_| (), stop)
 }
 
@@ -66,7 +77,7 @@ fn weights(dir: &Path) -> Vec<u8> {
 }
 
 /// Stops a run after every few questions "shall I stop?", each time a little later, until it is done.
-fn broken_into_pieces(dir: &Path, recipe: &str) -> usize {
+fn broken_into_pieces(dir: &Path, recipe: &str, from: Option<&Model>) -> usize {
     let mut runs = 0;
     loop {
         let left = std::sync::atomic::AtomicUsize::new(3 + runs);
@@ -78,7 +89,7 @@ fn broken_into_pieces(dir: &Path, recipe: &str) -> usize {
         };
         runs += 1;
         assert!(runs < 40, "the run does not get on");
-        if run(dir, recipe, &stop).unwrap() == Ended::Done {
+        if run_from(dir, recipe, from, &stop).unwrap() == Ended::Done {
             return runs;
         }
     }
@@ -93,7 +104,7 @@ fn a_resumed_run_ends_bit_equal() {
     for (name, recipe) in [("imagine", RECIPE), ("imagine", &in_chunks), ("covr2", &covr2), ("adapt", &adapter)] {
         let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         assert_eq!(run(straight.path(), recipe, &|| false).unwrap(), Ended::Done);
-        let runs = broken_into_pieces(broken.path(), recipe);
+        let runs = broken_into_pieces(broken.path(), recipe, None);
         assert!(runs > 2, "the run was never stopped: {runs}");
         assert!(
             weights(straight.path()) == weights(broken.path()),
@@ -119,6 +130,42 @@ fn journals_are_whole(dir: &Path, last: &str) {
             .collect();
         assert_eq!(seen, (1..=steps).collect::<Vec<_>>(), "{stage}");
     }
+}
+
+#[test]
+fn a_run_may_begin_where_another_ended() {
+    let _turn = TURN.lock();
+    let first = tempfile::tempdir().unwrap();
+    assert_eq!(run(first.path(), RECIPE, &|| false).unwrap(), Ended::Done);
+    let begun = Model::open(&first.path().join("model"), &nets::cpu()).unwrap();
+    let from = Some(&begun);
+
+    // Nothing is learnt from captions: what stands after them is what was begun from, head left aside.
+    let idle = RECIPE.replacen("steps = 4\nrestarts = [3]", "steps = 0", 1);
+    let untouched = tempfile::tempdir().unwrap();
+    assert_eq!(run_from(untouched.path(), &idle, from, &|| false).unwrap(), Ended::Done);
+    let kept = Model::open(&untouched.path().join("pretrained"), &nets::cpu()).unwrap();
+    let bytes = |m: &Model| Tensors::of(m.backbone.blip2().unwrap()).to_bytes(false).unwrap();
+    assert!(bytes(&kept) == bytes(&begun), "the weights begun from");
+    assert_eq!(kept.pieces(), begun.pieces());
+    assert!(!untouched.path().join("coarse.metrics.jsonl").exists());
+    assert!(weights(untouched.path()) != weights(first.path()), "the second stage trains");
+
+    let (straight, broken) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    assert_eq!(run_from(straight.path(), RECIPE, from, &|| false).unwrap(), Ended::Done);
+    assert!(broken_into_pieces(broken.path(), RECIPE, from) > 2);
+    assert!(weights(straight.path()) == weights(broken.path()), "a resumed run must end with the same bytes");
+    for file in ["run.json", "model/manifest.json"] {
+        let text = std::fs::read_to_string(broken.path().join(file)).unwrap();
+        assert!(text.contains(&begun.manifest.weights.to_string()), "{file} says where the run began");
+    }
+
+    // The folder is this run's: begun from nothing it is another one's.
+    let error = run(broken.path(), RECIPE, &|| false);
+    assert!(matches!(error, Err(TrainError::OtherRun { .. })), "{error:?}");
+    let narrow = RECIPE.replacen("backbone = \"tiny\"", "backbone = \"tiny\"\nembed = 12", 1);
+    let error = run_from(straight.path(), &narrow, from, &|| false).unwrap_err().to_string();
+    assert!(error.contains("embed") && error.contains("instead of 12"), "{error}");
 }
 
 #[test]

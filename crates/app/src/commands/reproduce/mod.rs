@@ -124,7 +124,7 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
             // The full course begins where captions end, as the paper begins from BLIP-2.
             let recipe = Recipe::parse(RECIPE)?;
             let dir = typed.out.join("backbone");
-            let run = Run { dir: &dir, until: Stage::Pretrain, checkpoint_every: 50, validate_every: 500 };
+            let run = Run { dir: &dir, until: Stage::Pretrain, checkpoint_every: 50, validate_every: 500, from: None };
             if train::follow(&recipe, &run, &mut tell, &interrupt::requested)? != Ended::Done {
                 context.say(format!("stopped; to go on: {again}"));
                 return Ok(Exit::Interrupted);
