@@ -20,6 +20,14 @@ pub fn instructions() -> String {
     nets::CpuPath::all().iter().map(|p| p.name()).collect::<Vec<_>>().join(", ")
 }
 
+/// Why the newest instructions are not the fastest here, if so.
+pub fn passed_over() -> Option<&'static str> {
+    let all = nets::CpuPath::all();
+    let bf16 = all.iter().position(|p| p.name() == "avx512-bf16")?;
+    let plain = all.iter().position(|p| p.name() == "avx512")?;
+    (bf16 < plain).then_some("its instruction for bf16 pairs takes twice as long as f32, so bf16 is multiplied as f32")
+}
+
 /// Refuses a wish that cannot be granted here, by what multiplies or by what scans: the first would take
 /// its best without a word, and times and marks would then be told of instructions that never ran.
 pub fn check_wish() -> Result<(), Failure> {

@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub enum Path {
     /// What the compiler makes of plain Rust; on ARM that is NEON.
     Portable,
-    /// 256-bit vectors with fused multiply-add.
+    /// 256-bit vectors with fused multiply-add; with products of 8-bit quadruples (AVX-VNNI) where there are some.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// 512-bit vectors; with products of 8-bit quadruples (VNNI) where there are some.
@@ -38,7 +38,7 @@ impl Path {
     }
 
     /// Whether it has an instruction for products of bf16; elsewhere they are no faster than f32.
-    pub(crate) fn multiplies_bf16(self) -> bool {
+    pub fn multiplies_bf16(self) -> bool {
         match self {
             #[cfg(target_arch = "x86_64")]
             Path::Avx512Bf16 | Path::Amx => true,
@@ -46,12 +46,13 @@ impl Path {
         }
     }
 
-    /// Whether a path of 512-bit vectors has an instruction for products of bytes. Processors have had it for longer
-    /// than the one for bf16.
+    /// Whether the path has an instruction for products of bytes here. Processors have had it for longer than the one
+    /// for bf16, and those without 512-bit vectors got it for 256 bits.
     #[cfg(target_arch = "x86_64")]
     pub(crate) fn multiplies_bytes(self) -> bool {
         match self {
-            Path::Portable | Path::Avx2 => false,
+            Path::Portable => false,
+            Path::Avx2 => is_x86_feature_detected!("avxvnni"),
             Path::Avx512 => is_x86_feature_detected!("avx512vnni"),
             Path::Avx512Bf16 | Path::Amx => true,
         }
@@ -74,7 +75,8 @@ impl Path {
                     {
                         all.push(Path::Avx512);
                         if is_x86_feature_detected!("avx512bf16") && is_x86_feature_detected!("avx512vnni") {
-                            all.push(Path::Avx512Bf16);
+                            let at = all.len() - usize::from(bf16_at_half_speed());
+                            all.insert(at, Path::Avx512Bf16);
                             // Tests take it anywhere, on a twin of the instructions.
                             #[cfg(all(test, target_os = "linux", not(miri)))]
                             let amx = amx() || crate::product::amx_twin::stand_in();
@@ -105,6 +107,15 @@ impl Path {
         static CHOSEN: OnceLock<Path> = OnceLock::new();
         *CHOSEN.get_or_init(|| wished(std::env::var("LIKEBUT_CPU").ok().as_deref(), Path::all()))
     }
+}
+
+/// Whether products of bf16 pairs are slower here than the same products in f32. Intel's processors begin one in
+/// two cycles, and four of f32, which multiply as many numbers twice; AMD's begin as many of either. Those of
+/// Intel's that are meant to multiply bf16 have AMX for it, but a virtual machine may be without.
+#[cfg(target_arch = "x86_64")]
+fn bf16_at_half_speed() -> bool {
+    let id = std::arch::x86_64::__cpuid(0);
+    [id.ebx, id.edx, id.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
 }
 
 /// Whether the processor has AMX for bf16 and bytes, the system saves its registers, and lets this process
@@ -152,8 +163,9 @@ pub(crate) fn forced<T>(path: Path, work: impl FnOnce() -> T) -> T {
 fn wished(wish: Option<&str>, all: &[Path]) -> Path {
     let best = all.last().copied().unwrap_or(Path::Portable);
     let named = |name: &str| all.iter().copied().find(|p| p.name() == name);
+    let of = |names: &[&str]| all.iter().copied().rfind(|p| names.contains(&p.name()));
     match wish {
-        Some("avx512") => named("avx512-bf16").or(named("avx512")),
+        Some("avx512") => of(&["avx512", "avx512-bf16"]),
         Some("avx512-plain") => named("avx512"),
         Some(name) => named(name),
         None => None,

@@ -75,7 +75,10 @@ fn processor() -> Finding {
                 Some(wish) => {
                     format!("LIKEBUT_CPU={wish} asked for that; this processor has {}", machine::instructions())
                 }
-                None => format!("the best of what this processor has: {}", machine::instructions()),
+                None => {
+                    let best = format!("the best of what this processor has: {}", machine::instructions());
+                    machine::passed_over().map_or(best.clone(), |why| format!("{best}; {why}"))
+                }
             }),
         },
         Err(refused) => Finding {

@@ -133,7 +133,9 @@ fn instructions_that_are_wished_for_are_granted_or_refused_and_the_doctor_says_w
         (finding["ok"] == true, text("found"), text("meaning"))
     };
     let unset = processor(home.run(&["doctor", "--json"]));
-    let has = unset.2.strip_prefix("the best of what this processor has: ").expect("what it has").to_owned();
+    let best = unset.2.strip_prefix("the best of what this processor has: ").expect("what it has");
+    // Behind that may stand why the newest are not the best.
+    let has = best.split("; ").next().unwrap_or(best).to_owned();
     assert_eq!(processor(with("", &["doctor", "--json"])), unset, "an empty wish is none");
     let names: Vec<&str> = has.split(", ").collect();
     for wish in ["portable", "avx2", "avx512", "avx512-plain", "avx512-bf16", "amx", "sse9"] {

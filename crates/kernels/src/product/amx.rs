@@ -181,7 +181,15 @@ pub(super) struct AmxBf16;
 unsafe impl Tile for AmxBf16 {
     two_by_two!();
 
-    unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32) {
+    unsafe fn run(
+        order: Order,
+        a: *const u32,
+        b: *const u32,
+        words: usize,
+        soon: *const u32,
+        size: (usize, usize),
+        out: *mut f32,
+    ) {
         match order {
             // SAFETY: the contract.
             Order::Rows => unsafe { tile(sums_bf16, a, b, words, size, out.cast()) },
@@ -193,7 +201,7 @@ unsafe impl Tile for AmxBf16 {
                     let size = (HIGH.min(size.0 - r), size.1);
                     // SAFETY: whoever has AMX has these vectors; rows lie side by side, and after the last there is
                     // room for a tile more, as there is in `out`.
-                    unsafe { Avx512Bf16::run(order, a.add(r), b, words, size, out.add(r * TWO)) };
+                    unsafe { Avx512Bf16::run(order, a.add(r), b, words, soon, size, out.add(r * TWO)) };
                 }
             }
         }
@@ -207,7 +215,15 @@ unsafe impl Tile for AmxInt8 {
     two_by_two!();
 
     #[target_feature(enable = "avx512f")]
-    unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32) {
+    unsafe fn run(
+        order: Order,
+        a: *const u32,
+        b: *const u32,
+        words: usize,
+        _soon: *const u32,
+        size: (usize, usize),
+        out: *mut f32,
+    ) {
         debug_assert!(order == Order::Rows, "the left factor of a product of bytes is row-major");
         // SAFETY: the contract; the tile is 32 × 32 words.
         unsafe {

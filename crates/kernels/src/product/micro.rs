@@ -17,8 +17,15 @@ pub(super) unsafe trait Lane {
     type Words: Copy;
     /// Lanes of a vector.
     const LANES: usize;
+    /// Words of `a` that meet one of `b`: two where `b` holds pairs that are multiplied one after the other.
+    const PARTS: usize = 1;
     unsafe fn zero() -> Self::Acc;
     unsafe fn load(b: *const u32) -> Self::Words;
+    /// What of `b` meets the word of `a` with that index, below [`Lane::PARTS`].
+    #[inline(always)]
+    unsafe fn part(b: Self::Words, _i: usize) -> Self::Words {
+        b
+    }
     /// `acc + a · b`, where the one word at `a` meets each lane.
     unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc;
     unsafe fn store(acc: Self::Acc, to: *mut f32);
@@ -30,6 +37,9 @@ pub(super) const ROW_WORDS: usize = super::BLOCK + 16;
 
 /// Words from word to word along k, where a block lies in columns: as many as it has rows, and a tile more.
 pub(super) const COLUMN_WORDS: usize = super::MOST_ROWS + 24;
+
+/// Words in a cache line.
+pub(super) const LINE: usize = 16;
 
 /// How `a` was packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,10 +54,11 @@ pub(super) enum Order {
 ///
 /// `ROW` and `STEP` are the words from row to row and along k in `a`; `b` advances by `b_step`.
 /// They are constants so that every row is an address with a fixed distance: there are more rows
-/// than registers for addresses.
+/// than registers for addresses. With each step a line from `soon` on is asked for: what will be read
+/// after this tile, which nobody else sees coming.
 ///
 /// # Safety
-/// The instructions of `L` exist; `a` holds `R` rows of `words` words in that order, `b` holds
+/// The instructions of `L` exist; `a` holds `R` rows of `words · PARTS` words in that order, `b` holds
 /// `words` times `V · LANES` words, `out` has room for `R` rows of `out_step ≥ V · LANES` floats.
 #[inline(always)]
 pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: usize, const STEP: usize>(
@@ -55,24 +66,33 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
     b: *const u32,
     b_step: usize,
     words: usize,
+    soon: *const u32,
     out: *mut f32,
     out_step: usize,
 ) {
     // SAFETY: every access below is one of those that the contract lists.
     unsafe {
         let mut acc = [[L::zero(); V]; R];
-        let (mut a, mut b) = (a, b);
+        let (mut a, mut b, mut soon) = (a, b, soon);
         for _ in 0..words {
+            fetch(soon);
+            soon = soon.wrapping_add(LINE);
             let mut cols = [L::load(b); V];
             for (v, cols) in cols.iter_mut().enumerate().skip(1) {
                 *cols = L::load(b.add(v * L::LANES));
             }
-            for (r, acc) in acc.iter_mut().enumerate() {
-                for (acc, cols) in acc.iter_mut().zip(cols) {
-                    *acc = L::add(*acc, a.add(r * ROW), cols);
+            for i in 0..L::PARTS {
+                let mut parts = cols;
+                for part in &mut parts {
+                    *part = L::part(*part, i);
                 }
+                for (r, acc) in acc.iter_mut().enumerate() {
+                    for (acc, part) in acc.iter_mut().zip(parts) {
+                        *acc = L::add(*acc, a.add(r * ROW), part);
+                    }
+                }
+                a = a.add(STEP);
             }
-            a = a.add(STEP);
             b = b.add(b_step);
         }
         for (r, acc) in acc.into_iter().enumerate() {
@@ -81,6 +101,19 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
             }
         }
     }
+}
+
+/// Asks for a cache line, to the second level. A hint: nothing is read, whatever the address.
+#[inline(always)]
+fn fetch(line: *const u32) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
+        // SAFETY: prefetching never faults, whatever the address; SSE is part of x86-64.
+        unsafe { _mm_prefetch::<_MM_HINT_T1>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
 }
 
 /// A register tile of one machine: its size, and the kernel compiled for it.
@@ -100,7 +133,15 @@ pub(super) unsafe trait Tile {
     /// After its last.
     unsafe fn leave() {}
     /// Computes a tile of which only the first rows and columns, `size`, are needed.
-    unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, size: (usize, usize), out: *mut f32);
+    unsafe fn run(
+        order: Order,
+        a: *const u32,
+        b: *const u32,
+        words: usize,
+        soon: *const u32,
+        size: (usize, usize),
+        out: *mut f32,
+    );
 }
 
 /// Makes a [`Tile`] of a [`Lane`]: all rows and columns, or, at the edges of a matrix, half of them.
@@ -113,7 +154,7 @@ macro_rules! tile_of {
             const BLOCK: usize = super::ROWS / $rows * $rows;
             const COLS: usize = $vecs * <$lane as Lane>::LANES;
             $(#[target_feature(enable = $features)])?
-            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, (rows, cols): (usize, usize), out: *mut f32) {
+            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, soon: *const u32, (rows, cols): (usize, usize), out: *mut f32) {
                 const LANES: usize = <$lane as Lane>::LANES;
                 const N: usize = $vecs * LANES;
                 const W: usize = ROW_WORDS;
@@ -121,12 +162,12 @@ macro_rules! tile_of {
                 // SAFETY: the caller's contract; the smaller tiles read and write a part of it.
                 unsafe {
                     match (order, rows, cols <= LANES) {
-                        (Order::Rows, 0..=$fewer, false) => tile::<$lane, $fewer, $vecs, W, 1>(a, b, N, words, out, N),
-                        (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1>(a, b, N, words, out, N),
-                        (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1>(a, b, N, words, out, N),
-                        (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1>(a, b, N, words, out, N),
-                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, C>(a, b, N, words, out, N),
-                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, C>(a, b, N, words, out, N),
+                        (Order::Rows, 0..=$fewer, false) => tile::<$lane, $fewer, $vecs, W, 1>(a, b, N, words, soon, out, N),
+                        (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1>(a, b, N, words, soon, out, N),
+                        (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1>(a, b, N, words, soon, out, N),
+                        (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1>(a, b, N, words, soon, out, N),
+                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, C>(a, b, N, words, soon, out, N),
+                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, C>(a, b, N, words, soon, out, N),
                     }
                 }
             }
@@ -140,22 +181,19 @@ tile_of!(PortableInt8: PlainInt8, 4 / 2 / 1 by 2);
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2Int8: YmmInt8, 4 / 2 / 1 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
+tile_of!(Avx2Vnni: YmmVnni, 6 / 4 / 2 by 2, "avx2,avxvnni");
+#[cfg(target_arch = "x86_64")]
 tile_of!(Avx512Int8: ZmmInt8, 14 / 8 / 4 by 2, "avx512f,avx512vnni");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
-tile_of!(Avx2Bf16: YmmBf16, 4 / 2 / 1 by 2, "avx2,fma");
+tile_of!(Avx2Bf16: YmmBf16, 6 / 4 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx512F32: ZmmF32, 12 / 8 / 4 by 2, "avx512f");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx512Bf16Shifted: ZmmBf16Shifted, 12 / 8 / 4 by 2, "avx512f");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx512Bf16: ZmmBf16, 12 / 8 / 4 by 2, "avx512f,avx512bf16");
-
-/// The two bf16 of a word as f32.
-fn halves(word: u32) -> [f32; 2] {
-    [f32::from_bits(word << 16), f32::from_bits(word & 0xffff_0000)]
-}
 
 struct PlainF32;
 // SAFETY: plain Rust; reads and writes what the contract says.
@@ -191,6 +229,7 @@ unsafe impl Lane for PlainBf16 {
     type Acc = [f32; 8];
     type Words = [u32; 8];
     const LANES: usize = 8;
+    const PARTS: usize = 2;
     #[inline(always)]
     unsafe fn zero() -> Self::Acc {
         [0.0; 8]
@@ -203,11 +242,11 @@ unsafe impl Lane for PlainBf16 {
     #[inline(always)]
     unsafe fn add(acc: Self::Acc, a: *const u32, b: Self::Words) -> Self::Acc {
         // SAFETY: the contract of the trait.
-        let [x, y] = halves(unsafe { a.read() });
-        std::array::from_fn(|i| {
-            let [u, v] = halves(b[i]);
-            acc[i] + x * u + y * v
-        })
+        unsafe { PlainF32::add(acc, a, b) }
+    }
+    #[inline(always)]
+    unsafe fn part(b: Self::Words, i: usize) -> Self::Words {
+        b.map(|word| if i == 0 { word << 16 } else { word & 0xffff_0000 })
     }
     #[inline(always)]
     unsafe fn store(acc: Self::Acc, to: *mut f32) {
@@ -257,8 +296,11 @@ mod x86 {
     use super::Lane;
     use std::arch::x86_64::*;
 
+    /// The second bf16 of a word, where it stands as f32; the first is moved there.
+    const HIGH: i32 = 0xffff_0000_u32 as i32;
+
     macro_rules! lane {
-        ($name:ident, $acc:ty, $words:ty, $lanes:literal, $zero:expr, |$b:ident| $load:expr, |$s:ident, $a:ident, $w:ident| $add:expr, |$out:ident, $to:ident| $store:expr) => {
+        ($name:ident, $acc:ty, $words:ty, $lanes:literal, $zero:expr, |$b:ident| $load:expr, |$s:ident, $a:ident, $w:ident| $add:expr, |$out:ident, $to:ident| $store:expr $(, |$pair:ident| $low:expr, $high:expr)?) => {
             pub struct $name;
             // SAFETY: the vector has that many lanes, and loads and stores are unaligned; every
             // method is called only from a kernel compiled for the feature.
@@ -266,6 +308,14 @@ mod x86 {
                 type Acc = $acc;
                 type Words = $words;
                 const LANES: usize = $lanes;
+                $(
+                const PARTS: usize = 2;
+                #[inline(always)]
+                unsafe fn part($pair: $words, i: usize) -> $words {
+                    // SAFETY: the contract of the trait.
+                    unsafe { if i == 0 { $low } else { $high } }
+                }
+                )?
                 #[inline(always)]
                 unsafe fn zero() -> $acc {
                     // SAFETY: the contract of the trait.
@@ -307,12 +357,10 @@ mod x86 {
         8,
         _mm256_setzero_ps(),
         |b| _mm256_loadu_si256(b.cast()),
-        |s, a, w| {
-            let a = _mm256_set1_epi32(a.cast::<i32>().read());
-            let s = _mm256_fmadd_ps(low256(a), low256(w), s);
-            _mm256_fmadd_ps(high256(a), high256(w), s)
-        },
-        |s, to| _mm256_storeu_ps(to, s)
+        |s, a, w| _mm256_fmadd_ps(_mm256_broadcast_ss(&*a.cast::<f32>()), _mm256_castsi256_ps(w), s),
+        |s, to| _mm256_storeu_ps(to, s),
+        |w| _mm256_slli_epi32::<16>(w),
+        _mm256_and_si256(w, _mm256_set1_epi32(HIGH))
     );
     lane!(
         ZmmF32,
@@ -331,12 +379,10 @@ mod x86 {
         16,
         _mm512_setzero_ps(),
         |b| _mm512_loadu_si512(b.cast()),
-        |s, a, w| {
-            let a = _mm512_set1_epi32(a.cast::<i32>().read());
-            let s = _mm512_fmadd_ps(low512(a), low512(w), s);
-            _mm512_fmadd_ps(high512(a), high512(w), s)
-        },
-        |s, to| _mm512_storeu_ps(to, s)
+        |s, a, w| _mm512_fmadd_ps(_mm512_set1_ps(a.cast::<f32>().read()), _mm512_castsi512_ps(w), s),
+        |s, to| _mm512_storeu_ps(to, s),
+        |w| _mm512_slli_epi32::<16>(w),
+        _mm512_and_si512(w, _mm512_set1_epi32(HIGH))
     );
     lane!(
         ZmmBf16,
@@ -375,6 +421,16 @@ mod x86 {
         |s, to| _mm256_storeu_ps(to, _mm256_cvtepi32_ps(s))
     );
     lane!(
+        YmmVnni,
+        __m256i,
+        __m256i,
+        8,
+        _mm256_setzero_si256(),
+        |b| _mm256_loadu_si256(b.cast()),
+        |s, a, w| _mm256_dpbusd_avx_epi32(s, _mm256_set1_epi32(a.cast::<i32>().read()), w),
+        |s, to| _mm256_storeu_ps(to, _mm256_cvtepi32_ps(s))
+    );
+    lane!(
         ZmmInt8,
         __m512i,
         __m512i,
@@ -384,28 +440,4 @@ mod x86 {
         |s, a, w| _mm512_dpbusd_epi32(s, _mm512_set1_epi32(a.cast::<i32>().read()), w),
         |s, to| _mm512_storeu_ps(to, _mm512_cvtepi32_ps(s))
     );
-
-    #[inline(always)]
-    unsafe fn low256(w: __m256i) -> __m256 {
-        // SAFETY: called from the lanes above only.
-        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<16>(w)) }
-    }
-
-    #[inline(always)]
-    unsafe fn high256(w: __m256i) -> __m256 {
-        // SAFETY: called from the lanes above only.
-        unsafe { _mm256_castsi256_ps(_mm256_and_si256(w, _mm256_set1_epi32(0xffff_0000_u32 as i32))) }
-    }
-
-    #[inline(always)]
-    unsafe fn low512(w: __m512i) -> __m512 {
-        // SAFETY: called from the lanes above only.
-        unsafe { _mm512_castsi512_ps(_mm512_slli_epi32::<16>(w)) }
-    }
-
-    #[inline(always)]
-    unsafe fn high512(w: __m512i) -> __m512 {
-        // SAFETY: called from the lanes above only.
-        unsafe { _mm512_castsi512_ps(_mm512_and_si512(w, _mm512_set1_epi32(0xffff_0000_u32 as i32))) }
-    }
 }

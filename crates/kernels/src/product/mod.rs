@@ -1,7 +1,9 @@
 //! The matrix product, in three ideas.
 //!
 //! *Pack*: both factors are copied block by block into the order in which they will be read, and
-//! turned into what the machine multiplies best (f32, or pairs of bf16).
+//! turned into what the machine multiplies best (f32, or pairs of bf16). Where bf16 are no faster
+//! than f32, only a right factor that was packed long before is of bf16: it comes from far, so half the
+//! bytes count, and in the registers it is f32 again.
 //! *Micro-kernel*: a tile of the output stays in registers while k runs.
 //! *Epilogue*: bias, activation and residual are applied to a tile while it is in the cache, instead
 //! of in passes of their own.
@@ -49,7 +51,8 @@ pub enum Precision {
     /// Single precision.
     #[default]
     F32,
-    /// Both factors rounded to bf16, eight significant bits: a relative error of at most 2⁻⁸ each.
+    /// Both factors rounded to bf16, eight significant bits: a relative error of at most 2⁻⁸ each. Where the
+    /// machine multiplies f32 as fast, a factor that nothing is gained by rounding stays what it is.
     Bf16,
 }
 
@@ -72,6 +75,17 @@ impl Kind {
         }
     }
 
+    /// What the words of the left factor hold. It is packed for each product anew, so it is made short only where
+    /// an instruction multiplies short numbers: elsewhere only the right one is, which comes from far.
+    fn left(self, path: Path) -> Self {
+        if self == Kind::Bf16 && !path.multiplies_bf16() { Kind::F32 } else { self }
+    }
+
+    /// Numbers of k in a block.
+    fn run_of(self, path: Path) -> usize {
+        BLOCK * self.left(path).per_word()
+    }
+
     /// The kernel of this path for such words, at work on a job.
     fn run(self, job: &Job<'_>) {
         match (job.path, self) {
@@ -84,6 +98,8 @@ impl Kind {
             (Path::Avx2, Kind::Bf16) => job.run::<micro::Avx2Bf16>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512, Kind::Int8) if job.path.multiplies_bytes() => job.run::<micro::Avx512Int8>(),
+            #[cfg(target_arch = "x86_64")]
+            (Path::Avx2, Kind::Int8) if job.path.multiplies_bytes() => job.run::<micro::Avx2Vnni>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2 | Path::Avx512, Kind::Int8) => job.run::<micro::Avx2Int8>(),
             #[cfg(target_arch = "x86_64")]
@@ -189,7 +205,7 @@ pub fn product(
 ) {
     let path = Path::chosen();
     let plain = epilogue.activation.is_none() && epilogue.residual.is_none();
-    if precision == Precision::F32 && gemm_takes(path) && plain {
+    if (precision == Precision::F32 || !path.multiplies_bf16()) && gemm_takes(path) && plain {
         let shared = a.rows.saturating_mul(b.cols).saturating_mul(a.cols) > WORTH_SHARING;
         let threads = if shared { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
         return by_gemm(out, (offset, row_step), a, b, epilogue.scale, epilogue.bias, threads);
@@ -285,7 +301,8 @@ pub fn product_on(
     precision: Precision,
     epilogue: &Epilogue<'_>,
 ) {
-    let kind = Kind::from(precision);
+    // Both are packed anew: as what is multiplied.
+    let kind = Kind::from(precision).left(path);
     run(path, out, (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue, false);
 }
 
@@ -512,7 +529,7 @@ impl Job<'_> {
     /// The whole left factor, whose rows run along k, in blocks of so many rows.
     fn pack_left(&self, rows: usize, left: &mut Left) {
         let (m, k, _) = self.size;
-        let run = BLOCK * self.kind.per_word();
+        let run = self.kind.run_of(self.path);
         let block = rows * ROW_WORDS * k.div_ceil(run).max(1);
         left.scales.resize(left.scales.len().max(m), 0.0);
         let words = left.words.room(m.div_ceil(rows) * block);
@@ -536,7 +553,7 @@ impl Job<'_> {
         (ready, packed): (Option<(&Left, usize)>, Option<&Words>),
         scratch: &mut (Words, Words),
     ) {
-        let per = self.kind.per_word();
+        let (per, most) = (self.kind.per_word(), self.kind.run_of(self.path));
         let k = self.size.1;
         let panels = self.size.2.div_ceil(T::COLS);
         const { assert!(T::BLOCK <= MOST_ROWS && T::BLOCK.is_multiple_of(T::ROWS) && T::ROWS * T::COLS <= MOST_TILE) };
@@ -560,13 +577,13 @@ impl Job<'_> {
         };
         // SAFETY: the path's instructions are there (`run`).
         unsafe { T::enter() };
-        for from in (0..k.max(1)).step_by(BLOCK * per) {
-            let run = (from, k.min(from + BLOCK * per));
+        for from in (0..k.max(1)).step_by(most) {
+            let run = (from, k.min(from + most));
             let words = (run.1 - run.0).div_ceil(per);
             let (order, left): (_, &[u32]) = match ready {
                 Some((left, high)) => {
-                    let (block, turns) = (rows.0 / high, k.div_ceil(BLOCK * per).max(1));
-                    let at = (block * turns + from / (BLOCK * per)) * high * ROW_WORDS;
+                    let (block, turns) = (rows.0 / high, k.div_ceil(most).max(1));
+                    let at = (block * turns + from / most) * high * ROW_WORDS;
                     (micro::Order::Rows, &left.words.words()[at..])
                 }
                 None => (pack::left(self.path, &self.a, rows, run, self.kind, &row_scales, here), here),
@@ -587,6 +604,11 @@ impl Job<'_> {
                     let high = T::ROWS.min(rows.1 - row);
                     let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
                     self.fetch_soon(row, col, (high, wide));
+                    // The next panel comes from far, and its first tile would wait for it: the first tiles of this
+                    // one ask for it, each for a line of each of its rows.
+                    let (turn, turns) = ((row - rows.0) / T::ROWS, T::COLS / micro::LINE);
+                    let share = if turn < turns { words * (T::COLS + turn * micro::LINE) } else { 0 };
+                    let soon = panel.as_ptr().wrapping_add(share);
                     // SAFETY: `left` has room for all rows of a block, which are whole tiles, and packed
                     // here for one tile more, in either order; `panel` holds `words` rows of `COLS`;
                     // `tile` has room for the largest tile; the path's features are there (`product_on`).
@@ -596,6 +618,7 @@ impl Job<'_> {
                             left[at..].as_ptr(),
                             panel.as_ptr(),
                             words,
+                            soon,
                             (high, wide),
                             tile.as_mut_ptr().cast(),
                         );

@@ -4,7 +4,7 @@
 //! adjacent along k. What is missing at the end of k is zero.
 
 use super::micro::{COLUMN_WORDS, ROW_WORDS};
-use super::{BLOCK, Kind, Mat, Words};
+use super::{Kind, Mat, Words};
 use crate::Path;
 use crate::cpu::{at_width, fma};
 use rayon::prelude::*;
@@ -215,12 +215,13 @@ fn signed_bytes(m: &Mat<'_>, k: (usize, usize), cols: (usize, usize), scales: &[
 /// The whole right factor: blocks along k, in each its panels.
 pub(super) fn whole(path: Path, b: &Mat<'_>, kind: Kind, scales: &[f32], shared: bool) -> Words {
     let (k, n, width, per) = (b.rows, b.cols, kind.panel(path), kind.per_word());
+    let most = kind.run_of(path);
     let panels = n.div_ceil(width);
     let mut words = Words::default();
     let room = words.room(k.div_ceil(per) * panels * width);
-    for (block, to) in room.chunks_mut((BLOCK * panels * width).max(1)).enumerate() {
-        let from = block * BLOCK * per;
-        let run = (from, k.min(from + BLOCK * per));
+    for (block, to) in room.chunks_mut((most / per * panels * width).max(1)).enumerate() {
+        let from = block * most;
+        let run = (from, k.min(from + most));
         let size = run.1.saturating_sub(run.0).div_ceil(per) * width;
         if size == 0 {
             break;
@@ -256,12 +257,24 @@ pub(super) fn left(
     if kind == Kind::Int8 {
         bytes_at(path, m, rows, k, scales, to);
         super::micro::Order::Rows
-    } else if m.col_step == 1 {
-        rows_at(path, m, rows, k, kind == Kind::Bf16, to);
-        super::micro::Order::Rows
     } else {
-        columns_at(path, &m.t(), k, rows, kind == Kind::Bf16, COLUMN_WORDS, to);
-        super::micro::Order::Columns
+        let bf16 = kind.left(path) == Kind::Bf16;
+        // What meets nothing at the end of the right factor's last word must be nothing too.
+        let words = if bf16 { 0 } else { k.1 - k.0 };
+        let odd = !words.is_multiple_of(kind.per_word());
+        if m.col_step == 1 {
+            rows_at(path, m, rows, k, bf16, to);
+            if odd {
+                to.chunks_mut(ROW_WORDS).take(rows.1 - rows.0).for_each(|row| row[words] = 0);
+            }
+            super::micro::Order::Rows
+        } else {
+            columns_at(path, &m.t(), k, rows, bf16, COLUMN_WORDS, to);
+            if odd {
+                to[words * COLUMN_WORDS..][..rows.1 - rows.0].fill(0);
+            }
+            super::micro::Order::Columns
+        }
     }
 }
 

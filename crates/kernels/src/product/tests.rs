@@ -138,6 +138,34 @@ fn what_was_packed_once_agrees_with_f64_bytes_too() {
     }
 }
 
+/// A path takes the better of two where both are there: the other is asked for here.
+#[cfg(target_arch = "x86_64")]
+#[test]
+fn bytes_without_an_instruction_for_them_and_with_it_are_the_same() {
+    let mut random = Random(5);
+    let word = |random: &mut Random| random.below(1 << 16) as u32 | (random.below(1 << 16) as u32) << 16;
+    for _ in 0..shapes(1000) {
+        let (words, rows, cols) = (random.below(40), 1 + random.below(4), 1 + random.below(16));
+        let a: Vec<u32> = (0..ROW_WORDS * 7).map(|_| word(&mut random)).collect();
+        let b: Vec<u32> = (0..16 * words).map(|_| word(&mut random)).collect();
+        let run =
+            |tile: unsafe fn(micro::Order, *const u32, *const u32, usize, *const u32, (usize, usize), *mut f32)| {
+                let mut out = vec![0.0; 6 * 16];
+                let (a, b) = (a.as_ptr(), b.as_ptr());
+                // SAFETY: seven rows, `words` times a panel of sixteen, the largest tile; the instructions were asked for.
+                unsafe { tile(micro::Order::Rows, a, b, words, b, (rows, cols), out.as_mut_ptr()) };
+                (0..rows * 16).filter(|i| i % 16 < cols).map(|i| out[i]).collect::<Vec<f32>>()
+            };
+        let plain = run(micro::PortableInt8::run);
+        if Path::all().contains(&Path::Avx2) {
+            assert_eq!(plain, run(micro::Avx2Int8::run), "{rows} × {words} × {cols}");
+            if Path::Avx2.multiplies_bytes() {
+                assert_eq!(plain, run(micro::Avx2Vnni::run), "{rows} × {words} × {cols}");
+            }
+        }
+    }
+}
+
 #[test]
 fn every_path_agrees_with_f64_on_ten_thousand_shapes() {
     let mut random = Random(1);
@@ -203,6 +231,27 @@ fn what_is_no_number_stays_none() {
                     product(&mut out, (0, 1), Mat::dense(&a, 1, 2), Mat::dense(&[1.0, 1.0], 2, 1), precision, &e)
                 });
                 assert!(out[0].is_nan(), "{} {precision:?}", path.name());
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_product_leaves_behind_reaches_no_other() {
+    let e = Epilogue::default();
+    let (none, ones) = ([f32::NAN; 40], [1.0f32; 40]);
+    for path in Path::all() {
+        for kind in [Kind::F32, Kind::Bf16] {
+            for turned in [false, true] {
+                let left = |x, k| if turned { Mat::dense(x, k, 2).t() } else { Mat::dense(x, 2, k) };
+                let of = |x, k| {
+                    let mut out = [0.0; 4];
+                    let right = Packed::on(*path, Mat::dense(&ones, k, 2), kind);
+                    product_packed(&mut out, (0, 2), left(x, k), &right, &e);
+                    out
+                };
+                assert!(of(&none, 6).iter().all(|x| x.is_nan()));
+                assert_eq!(of(&ones, 5), [5.0; 4], "{} {kind:?} turned {turned}", path.name());
             }
         }
     }

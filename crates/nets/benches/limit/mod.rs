@@ -47,10 +47,13 @@ mod x86 {
         let has = is_x86_feature_detected!("avx512f");
         let has_half = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
         match numbers {
-            "f32" if has => Some((SUMS * 32, |n| {
-                // SAFETY: what it needs was just found to be there.
-                unsafe { f32_wide(n) }
-            })),
+            // Where no instruction multiplies bf16, or a slow one, what multiplies them is that of f32.
+            "f32" | "bf16" if has && (numbers == "f32" || !kernels::Path::chosen().multiplies_bf16()) => {
+                Some((SUMS * 32, |n| {
+                    // SAFETY: what it needs was just found to be there.
+                    unsafe { f32_wide(n) }
+                }))
+            }
             "bf16" if has && is_x86_feature_detected!("avx512bf16") => Some((SUMS * 64, |n| {
                 // SAFETY: as above.
                 unsafe { bf16_wide(n) }

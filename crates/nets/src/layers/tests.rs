@@ -83,7 +83,9 @@ fn linear_in_bf16_is_near_burns_and_ends_with_the_wish() {
         ("gradient of w", floats(near.2.unsqueeze()), floats(exact.2.unsqueeze())),
     ] {
         let far = far(a, b);
-        assert!(far > 1e-5 && far < 4e-3, "{what} in bf16: off by {far}");
+        // Where bf16 are multiplied no faster than f32, they are multiplied as f32, and nothing is rounded.
+        let least = if crate::CpuPath::chosen().multiplies_bf16() { 1e-5 } else { 0.0 };
+        assert!(far >= least && far < 4e-3, "{what} in bf16: off by {far}");
     }
     assert_eq!(floats(near.3.unsqueeze()), floats(exact.3.unsqueeze()), "the bias's gradient is a sum, no product");
 }
