@@ -36,6 +36,7 @@ const LEARNING: Settings = Settings {
     decay: 0.05,
     chunk: 0,
     learns: Learns::Head,
+    random_frames: 0,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {

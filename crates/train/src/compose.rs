@@ -21,7 +21,7 @@ use methods::covr2;
 use methods::imagine::{self, Begin, Every, Followed, Imagine, Prototypes, Target, hear, query, say};
 use methods::{Gallery, Model};
 use nets::Device;
-use nets::blip2::{Blip2, Words, pool};
+use nets::blip2::{Blip2, Sight, Words, pool};
 use nets::layers::normalise;
 use nets::weights::floats;
 use rayon::prelude::*;
@@ -62,6 +62,11 @@ pub struct Settings {
     /// What learns by gradient.
     #[serde(default, skip_serializing_if = "is_default")]
     pub learns: Learns,
+    /// Frames of each clip that a step looks at, drawn anew each time from those that the sampling rule takes; 0
+    /// for all of them. IMAGINE speaks of "randomly sampled frames" and not of how many; its siblings' code
+    /// takes one. Marks are given on all that the rule takes, so that they hang on no draw.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub random_frames: usize,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -238,6 +243,13 @@ impl Net {
     }
 }
 
+/// What of a question is looked at.
+#[derive(Clone, Copy)]
+enum Side {
+    Reference,
+    Target,
+}
+
 impl Compose<'_> {
     fn words(&self, asked: &[&Asked], device: &Device) -> Words {
         let rows: Vec<Vec<i32>> = asked.iter().map(|a| a.words.clone()).collect();
@@ -246,9 +258,8 @@ impl Compose<'_> {
 
     /// What of a batch carries gradients into the backbone, each (B, D): for IMAGINE reference, words and
     /// composed, for CoVR-2 composed; then the target, where the network that learns makes it.
-    fn features(&self, net: &Net, asked: &[&Asked], device: &Device) -> Vec<Tensor<2>> {
-        let references: Vec<usize> = asked.iter().map(|a| a.reference).collect();
-        let sight = self.tokens.sight(&net.backbone, &references, device);
+    fn features(&self, net: &Net, asked: &[&Asked], step: usize, device: &Device) -> Vec<Tensor<2>> {
+        let sight = self.sight(net, asked, step, Side::Reference, device);
         let words = self.words(asked, device);
         let mut out = match &self.head {
             Head::Imagine(c) => {
@@ -258,11 +269,25 @@ impl Compose<'_> {
             Head::Covr2(_) => vec![pool(net.backbone.composed_tokens(&sight, &words))],
         };
         if self.frozen.is_none() {
-            let targets: Vec<usize> = asked.iter().map(|a| a.targets[0]).collect();
-            let sight = self.tokens.sight(&net.backbone, &targets, device);
+            let sight = self.sight(net, asked, step, Side::Target, device);
             out.push(pool(net.backbone.image_tokens(&sight)));
         }
         out
+    }
+
+    /// What the references or the targets of some questions show in this step.
+    fn sight(&self, net: &Net, asked: &[&Asked], step: usize, side: Side, device: &Device) -> Sight {
+        let item = |a: &Asked| match side {
+            Side::Reference => a.reference,
+            Side::Target => a.targets[0],
+        };
+        if self.settings.random_frames == 0 {
+            let items: Vec<usize> = asked.iter().map(|a| item(a)).collect();
+            return self.tokens.sight(&net.backbone, &items, device);
+        }
+        // By what is looked at, not by when: a batch in chunks, gone through twice, sees the same.
+        let draw = |a: &&Asked| (item(a), Rng::keyed(self.seed, &[6, step as u64, a.row as u64, side as u64]));
+        self.tokens.glimpse(&net.backbone, asked.iter().map(draw), self.settings.random_frames, device)
     }
 
     /// The loss of a whole batch's features, what is worth watching, and what prototypes follow.
@@ -317,13 +342,13 @@ impl Compose<'_> {
     }
 
     /// Two passes: the loss of the whole batch, the graph of a chunk.
-    fn in_chunks(&self, net: &Net, asked: &[&Asked]) -> Step {
+    fn in_chunks(&self, net: &Net, asked: &[&Asked], step: usize) -> Step {
         let chunks: Vec<&[&Asked]> = asked.chunks(self.settings.chunk).collect();
         let mut parts: Vec<Vec<Tensor<2>>> = Vec::new();
         // A graph lives until something runs backward: the first pass must not make one.
         let (still, plain) = (net.valid(), self.device.clone().inner());
         for chunk in &chunks {
-            for (i, f) in self.features(&still, chunk, &plain).into_iter().enumerate() {
+            for (i, f) in self.features(&still, chunk, step, &plain).into_iter().enumerate() {
                 if parts.len() <= i {
                     parts.push(Vec::new());
                 }
@@ -345,7 +370,7 @@ impl Compose<'_> {
             at = rows.end;
             // The sum of feature · its gradient has the loss' gradient.
             let towards = self
-                .features(net, chunk, &self.device)
+                .features(net, chunk, step, &self.device)
                 .into_iter()
                 .zip(&wanted)
                 .filter_map(|(f, g)| Some((f * g.as_ref()?.take(rows.clone(), &self.device)).sum()))
@@ -383,9 +408,9 @@ impl Task for Compose<'_> {
     fn step(&self, net: &Net, step: usize) -> Step {
         let asked = self.batch(step);
         if (1..asked.len()).contains(&self.settings.chunk) {
-            return self.in_chunks(net, &asked);
+            return self.in_chunks(net, &asked, step);
         }
-        let features = self.features(net, &asked, &self.device);
+        let features = self.features(net, &asked, step, &self.device);
         let (total, marks, carry) = self.loss(net, &asked, features);
         Step::back(self, net, total, marks, carry)
     }

@@ -169,6 +169,13 @@ impl Recipe {
         if stage.learns == Learns::Head && recipe.covr2.is_some() {
             return Err(RecipeError::Wrong("CoVR-2 has no head of its own; learns = \"head\" leaves nothing".into()));
         }
+        if stage.learns == Learns::Head && stage.random_frames > 0 {
+            return Err(RecipeError::Wrong(
+                "learns = \"head\" looks at every item once, before the first step: random_frames would have nothing \
+                 to draw from; leave it out, or let the Q-Former learn"
+                    .into(),
+            ));
+        }
         if recipe.world.train < recipe.pretrain.families.max(recipe.imagine.families) {
             return Err(RecipeError::Wrong(format!(
                 "a batch takes more families than the world has ({})",

@@ -15,6 +15,7 @@ use nets::Device;
 use nets::blip2::{Blip2, Frames, Sight};
 use nets::weights::{Tensors, floats};
 use rayon::prelude::*;
+use scenes::Rng;
 use std::borrow::Cow;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
@@ -133,12 +134,28 @@ impl Tokens {
 
     /// What some items show, as the Q-Former reads it.
     pub fn sight(&self, net: &Blip2, items: &[usize], device: &Device) -> Sight {
+        self.sight_of(net, items.iter().map(|item| self.frames[*item].clone().collect()), device)
+    }
+
+    /// The same of `n` frames of each item, or of all where it has no more, drawn by the generator that comes
+    /// with it; they stay in time's order.
+    pub fn glimpse(&self, net: &Blip2, items: impl Iterator<Item = (usize, Rng)>, n: usize, device: &Device) -> Sight {
+        let some = items.map(|(item, mut rng)| {
+            let mut frames: Vec<usize> = self.frames[item].clone().collect();
+            rng.shuffle(&mut frames);
+            frames.truncate(n);
+            frames.sort_unstable();
+            frames
+        });
+        self.sight_of(net, some, device)
+    }
+
+    fn sight_of(&self, net: &Blip2, items: impl Iterator<Item = Vec<usize>>, device: &Device) -> Sight {
         let mut of = Vec::new();
         let mut wanted = Vec::new();
-        for item in items {
-            let range = self.frames[*item].clone();
-            of.push((wanted.len()..wanted.len() + range.len()).collect());
-            wanted.extend(range);
+        for frames in items {
+            of.push((wanted.len()..wanted.len() + frames.len()).collect());
+            wanted.extend(frames);
         }
         self.look(net, &wanted, Frames { of }, device)
     }

@@ -3,7 +3,7 @@
 
 use super::*;
 use crate::Model;
-use burn::tensor::{Distribution, TensorData};
+use burn::tensor::{Bool, Distribution, TensorData};
 use nets::blip2::{self, Blip2, Frames, Words, pool};
 use nets::weights::{Tensors, floats};
 use serde_json::Value;
@@ -31,21 +31,20 @@ fn gap(ours: &[f32], golden: &[f32]) -> f32 {
 fn the_step_agrees_with_an_independent_float64_one() {
     let golden: Value = serde_json::from_str(include_str!("../../../../fixtures/golden/imagine.json")).unwrap();
     let device = nets::cpu().autodiff();
-    let inputs: BTreeMap<&String, (Vec<usize>, Vec<f32>)> = golden["inputs"]
-        .as_object()
-        .unwrap()
-        .iter()
-        .map(|(name, t)| {
-            (
-                name,
-                (
-                    t["shape"].as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect(),
-                    numbers(&t["values"]),
-                ),
-            )
-        })
-        .collect();
+    let read = |inputs: &Value| -> BTreeMap<String, (Vec<usize>, Vec<f32>)> {
+        let shape = |t: &Value| t.as_array().unwrap().iter().map(|n| n.as_u64().unwrap() as usize).collect();
+        let named = inputs.as_object().unwrap().iter();
+        named.map(|(name, t)| (name.clone(), (shape(&t["shape"]), numbers(&t["values"])))).collect()
+    };
     for (name, case) in golden["cases"].as_object().unwrap() {
+        // A case's own stand for those of another shape.
+        let mut inputs = read(&golden["inputs"]);
+        inputs.extend(read(&case["inputs"]));
+        let mut same = vec![false; 6 * 6];
+        for pair in case["also_right"].as_array().unwrap() {
+            same[pair[0].as_u64().unwrap() as usize * 6 + pair[1].as_u64().unwrap() as usize] = true;
+        }
+        let same = Tensor::<1, Bool>::from_data(TensorData::new(same, [36]), &device).reshape([6, 6]);
         let mut settings = golden["defaults"].clone();
         settings.as_object_mut().unwrap().extend(case["settings"].as_object().unwrap().clone());
         let sizes = serde_json::json!({"prototypes": 7, "modulation_hidden": 5, "confidence_hidden": 4});
@@ -56,11 +55,11 @@ fn the_step_agrees_with_an_independent_float64_one() {
         let head_names: Vec<String> = Tensors::of(&head).map.into_keys().collect();
         let mut given = Tensors::default();
         for full in &head_names {
-            given.map.insert(full.clone(), inputs[&full.trim_end_matches(".vectors").to_owned()].clone());
+            given.map.insert(full.clone(), inputs[full.trim_end_matches(".vectors")].clone());
         }
         let head = given.fill(head, &device).unwrap();
         let leaf = |n: &str| {
-            let (shape, values) = inputs[&n.to_owned()].clone();
+            let (shape, values) = inputs[n].clone();
             Tensor::<2>::from_data(TensorData::new(values, shape), &device).require_grad()
         };
         let f = Features {
@@ -69,7 +68,7 @@ fn the_step_agrees_with_an_independent_float64_one() {
             composed: leaf("composed"),
             target: leaf("target"),
         };
-        let losses = loss(&head, f.clone(), None, &c);
+        let losses = loss(&head, f.clone(), Some(same), &c);
         for (what, ours) in [
             ("total", &losses.total),
             ("classification", &losses.classification),

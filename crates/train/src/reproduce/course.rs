@@ -39,6 +39,7 @@ impl Course {
             decay: 0.05,
             chunk: 0,
             learns: Learns::QFormer,
+            random_frames: 0,
         };
         let (precision, head) = (Precision::Bf16, Config::default());
         Self { train: 1500, test: 230, seeds: vec![1, 2, 3], training, passes: None, precision, head }
@@ -82,6 +83,7 @@ impl Course {
             decay: 0.05,
             chunk: 8,
             learns: Learns::QFormer,
+            random_frames: 0,
         };
         Self {
             train: usize::MAX,

@@ -196,6 +196,7 @@ fn wrong_recipes_are_refused_with_reasons() {
         ("top_k = 3", "top_k = 3\nbegin = \"slots\"", "as many as"),
         ("top_k = 3", "top_k = 3\n[covr2]\nbeta = -1.0", "beta"),
         ("backbone = \"tiny\"", "backbone = \"tiny\"\nembed = 0", "every size"),
+        ("[imagine]", "[imagine]\nrandom_frames = 1\nlearns = \"head\"", "random_frames"),
     ] {
         let error = Recipe::parse(&RECIPE.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{to}: {error}");

@@ -9,7 +9,8 @@ use nets::Device;
 use nets::blip2::{self, Blip2, pool};
 use nets::weights::{Tensors, floats};
 use nets::words::vocab_from_texts;
-use scenes::{Set, World};
+use scenes::{Rng, Set, World};
+use std::collections::BTreeSet;
 use train::adapt::{Adapt, Fixed, Misfit};
 use train::compose::{self, Compose, Head, Learns, Net, Settings};
 use train::questions::{Asked, also_right, questions};
@@ -41,6 +42,18 @@ impl Small {
     fn questions(&self) -> Vec<Vec<Asked>> {
         questions(&self.set, &self.drawn, &pretrain::families(&self.drawn), &self.model)
     }
+
+    /// Only the questions about something that moves.
+    fn moving(&self) -> Vec<Vec<Asked>> {
+        let frames = self.drawn.frames();
+        let mut families = self.questions();
+        for family in &mut families {
+            family.retain(|asked| frames[asked.reference] == 2);
+        }
+        families.retain(|family| !family.is_empty());
+        assert!(!families.is_empty(), "nothing moves");
+        families
+    }
 }
 
 const SETTINGS: Settings = Settings {
@@ -52,6 +65,7 @@ const SETTINGS: Settings = Settings {
     decay: 0.05,
     chunk: 0,
     learns: Learns::QFormer,
+    random_frames: 0,
 };
 
 fn head() -> imagine::Config {
@@ -60,7 +74,7 @@ fn head() -> imagine::Config {
 
 /// What a step gives under some settings, from the same weights.
 fn step(small: &Small, tokens: &Tokens, head: Head, chunk: usize) -> (train::run::Step, Net) {
-    step_on(small, tokens, head, chunk, None)
+    step_on(small, tokens, head, Settings { chunk, ..SETTINGS }, None)
 }
 
 /// The same on other questions.
@@ -68,10 +82,9 @@ fn step_on(
     small: &Small,
     tokens: &Tokens,
     head: Head,
-    chunk: usize,
+    settings: Settings,
     questions: Option<Vec<Vec<Asked>>>,
 ) -> (train::run::Step, Net) {
-    let settings = Settings { chunk, ..SETTINGS };
     let device = nets::cpu().autodiff();
     device.seed(4);
     let gallery = (head.target() == Target::Frozen).then(|| Gallery::of(small.model.backbone.blip2().unwrap()));
@@ -109,16 +122,21 @@ fn gradients_in_chunks_are_those_of_the_whole_batch() {
     let small = small();
     let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
     let covr2 = covr2::Config { caption_weight: 0.5, ..covr2::Config::default() };
-    for head in [
-        Head::Imagine(head()),
-        Head::Imagine(imagine::Config { target: Target::Frozen, library_gradient: true, ..head() }),
-        Head::Covr2(covr2.clone()),
-        Head::Covr2(covr2::Config { target: Target::Online, ..covr2 }),
+    for (head, random_frames) in [
+        (Head::Imagine(head()), 0),
+        (Head::Imagine(head()), 1),
+        (Head::Imagine(imagine::Config { target: Target::Frozen, library_gradient: true, ..head() }), 0),
+        (Head::Covr2(covr2.clone()), 0),
+        (Head::Covr2(covr2::Config { target: Target::Online, ..covr2 }), 1),
     ] {
-        let (whole, _) = step(&small, &tokens, head.clone(), 0);
+        let step = |chunk| {
+            let questions = (random_frames > 0).then(|| small.moving());
+            step_on(&small, &tokens, head.clone(), Settings { chunk, random_frames, ..SETTINGS }, questions).0
+        };
+        let whole = step(0);
         assert!(whole.grads.length() > 1e-3);
         for chunk in [1, 5, 8] {
-            let (parts, _) = step(&small, &tokens, head.clone(), chunk);
+            let parts = step(chunk);
             assert!((parts.loss - whole.loss).abs() < 1e-5 * whole.loss.abs().max(1.0));
             assert_eq!(parts.grads.map.keys().collect::<Vec<_>>(), whole.grads.map.keys().collect::<Vec<_>>());
             for (name, ours) in &parts.grads.map {
@@ -132,6 +150,41 @@ fn gradients_in_chunks_are_those_of_the_whole_batch() {
         assert!(trained.iter().any(|n| n.starts_with("backbone.qformer.query_tokens")));
         assert!(!trained.iter().any(|n| n.contains("vit.") || n.contains("library")), "{trained:?}");
     }
+}
+
+#[test]
+fn frames_are_drawn_from_those_that_the_rule_takes() {
+    let _turn = TURN.lock();
+    let small = small();
+    let tokens = Tokens::in_memory(&small.model, &small.drawn, &|_, _| (), &|| false).unwrap().unwrap();
+    let net = small.model.backbone.blip2().unwrap();
+    let clip = small.drawn.frames().iter().position(|n| *n == 2).expect("a scene that moves");
+    let still = small.drawn.frames().iter().position(|n| *n == 1).expect("a scene that stands still");
+    let shown = |sight| floats(pool(net.image_tokens(&sight)));
+    let drawn = |item: usize, n: usize, seed: u64| {
+        shown(tokens.glimpse(net, [(item, Rng::new(seed))].into_iter(), n, &small.model.device))
+    };
+    let whole = |item: usize| shown(tokens.sight(net, &[item], &small.model.device));
+    // Each of the two alone, now and then.
+    let seen: BTreeSet<Vec<u32>> =
+        (0..20).map(|seed| drawn(clip, 1, seed).iter().map(|x| x.to_bits()).collect()).collect();
+    assert_eq!(seen.len(), 2);
+    assert!(!seen.contains(&whole(clip).iter().map(|x| x.to_bits()).collect::<Vec<_>>()));
+    for seed in 0..4 {
+        assert_eq!(drawn(clip, 1, seed), drawn(clip, 1, seed), "the same draw shows the same");
+        // As many as there are, in time's order; of a picture there is one.
+        assert_eq!(drawn(clip, 2, seed), whole(clip));
+        assert_eq!(drawn(clip, 9, seed), whole(clip));
+        assert_eq!(drawn(still, 1, seed), whole(still));
+    }
+    // A step looks at what was drawn.
+    let loss = |random_frames| {
+        let settings = Settings { random_frames, ..SETTINGS };
+        step_on(&small, &tokens, Head::Imagine(head()), settings, Some(small.moving())).0.loss
+    };
+    assert_eq!(loss(1), loss(1));
+    assert_ne!(loss(1), loss(0));
+    assert_eq!(loss(2), loss(0));
 }
 
 #[test]
@@ -450,7 +503,7 @@ fn frames_of_frozen_targets_count_by_how_well_the_words_fit_them() {
     // The loss of CoVR-2 hangs on them.
     let loss = |scores: &[f32]| {
         let head = Head::Covr2(covr2::Config { caption_weight: 0.0, ..covr2::Config::default() });
-        step_on(&small, &tokens, head, 0, Some(scored(scores))).0.loss
+        step_on(&small, &tokens, head, SETTINGS, Some(scored(scores))).0.loss
     };
     let (first, last, even) = (loss(&[0.9, 0.1]), loss(&[0.1, 0.9]), loss(&[0.3, 0.3]));
     assert!((first - last).abs() > 1e-4 && (first - even).abs() > 1e-4, "{first} {last} {even}");
