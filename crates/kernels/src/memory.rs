@@ -36,6 +36,8 @@ struct State {
     live: usize,
     /// The most that `live` has been.
     most: usize,
+    /// The same since somebody asked: [`Keeping::most_during`].
+    peak: usize,
     /// Beyond this nothing is kept; 0 where nobody has looked yet.
     share: usize,
     /// In use and kept together, in hundredths of `most`; with 0 nothing is kept.
@@ -50,7 +52,7 @@ impl Keeping {
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         let bins = [std::ptr::null_mut(); BINS];
-        Self(Mutex::new(State { bins, kept: 0, live: 0, most: 0, share: 0, percent: 200 }))
+        Self(Mutex::new(State { bins, kept: 0, live: 0, most: 0, peak: 0, share: 0, percent: 200 }))
     }
 
     /// From now on holds at most so many hundredths of what is in use at the same time, and with 0 exactly
@@ -59,6 +61,18 @@ impl Keeping {
         let mut state = self.state();
         (state.percent, state.most) = (percent, state.live);
         state.trim();
+    }
+
+    /// Bytes that large blocks took at the same time, at most, while something ran, beyond what they took before.
+    ///
+    /// What other threads take meanwhile counts as well; one such question at a time.
+    pub fn most_during(&self, work: &mut dyn FnMut()) -> usize {
+        let mut state = self.state();
+        let before = state.live;
+        state.peak = before;
+        drop(state);
+        work();
+        self.state().peak - before
     }
 
     /// A kept block; or null, and room was made for a new one.
@@ -94,6 +108,7 @@ impl State {
     fn take(&mut self, index: usize, size: usize) -> *mut u8 {
         self.live += size;
         self.most = self.most.max(self.live);
+        self.peak = self.peak.max(self.live);
         let block = self.bins[index];
         if !block.is_null() {
             // SAFETY: a kept block is ours, at least `LEAST` long, aligned, and starts with its successor.
@@ -350,6 +365,32 @@ mod tests {
             memory.dealloc(a, of(1 << 18));
             assert_eq!(memory.state().kept, 1 << 18);
             memory.dealloc(b, of(1 << 21));
+        }
+    }
+
+    #[test]
+    fn what_something_needs_at_once_is_told() {
+        let memory = Keeping::new();
+        let of = |size: usize| Layout::from_size_align(size, 16).unwrap();
+        // SAFETY: each block is returned once with its layout.
+        unsafe {
+            let held = memory.alloc(of(1 << 22));
+            let pairs = |at_once: bool| {
+                memory.most_during(&mut || {
+                    let a = memory.alloc(of(1 << 20));
+                    if !at_once {
+                        memory.dealloc(a, of(1 << 20));
+                    }
+                    let b = memory.alloc(of(1 << 20));
+                    if at_once {
+                        memory.dealloc(a, of(1 << 20));
+                    }
+                    memory.dealloc(b, of(1 << 20));
+                })
+            };
+            assert_eq!([pairs(true), pairs(false), pairs(true)], [2 << 20, 1 << 20, 2 << 20]);
+            memory.dealloc(held, of(1 << 22));
+            assert_eq!(memory.most_during(&mut || ()), 0);
         }
     }
 

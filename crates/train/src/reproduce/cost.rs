@@ -22,6 +22,10 @@ pub struct Cost {
     pub times: Option<Times>,
 }
 
+/// Runs something and says how many bytes it took at the same time, at most, beyond what was taken before. Only
+/// a program's allocator knows.
+pub type Meter<'a> = &'a dyn Fn(&mut dyn FnMut()) -> usize;
+
 /// Seconds, each the best of some tries, taken in turns.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct Times {
@@ -39,6 +43,10 @@ pub struct Times {
     pub step_imagine: f64,
     /// Triplets in that step.
     pub batch: usize,
+    /// Bytes that the first and the second kind of step take at the same time, at most, beside the weights:
+    /// activations and gradients.
+    #[serde(default)]
+    pub step_bytes: Option<[usize; 2]>,
 }
 
 impl Cost {
@@ -48,15 +56,15 @@ impl Cost {
     }
 }
 
-/// Counts, and measures if asked to.
-pub fn cost(measure: bool) -> Cost {
+/// Counts, and measures where something is given to measure memory with.
+pub fn cost(measure: Option<Meter<'_>>) -> Cost {
     let backbone = blip2::Config { itm: false, text_head: true, ..blip2::Config::coco_364() };
     let head = Config::paper_sized();
     Cost {
         backbone: backbone.parameters(),
         added: head.parameters(backbone.embed),
         libraries: 2 * head.prototypes * backbone.embed,
-        times: measure.then(|| times(&blip2::Config { text_head: false, ..backbone }, &head)),
+        times: measure.map(|meter| times(&blip2::Config { text_head: false, ..backbone }, &head, meter)),
     }
 }
 
@@ -79,7 +87,7 @@ fn done<const D: usize>(t: Tensor<D>) {
     let _: f32 = t.sum().into_scalar();
 }
 
-fn times(c: &blip2::Config, head: &Config) -> Times {
+fn times(c: &blip2::Config, head: &Config, meter: Meter<'_>) -> Times {
     const BATCH: usize = 2;
     let device = nets::cpu();
     let small = |depth: usize| blip2::Config { vit_depth: depth, ..c.clone() };
@@ -121,30 +129,27 @@ fn times(c: &blip2::Config, head: &Config) -> Times {
     let ids = Tensor::<1, Int>::from_data(ids.as_slice(), &device).reshape([BATCH, 16]);
     let words = Words { ids, lens: vec![16; BATCH] };
     let target = || pool(net.image_tokens(&sight));
-    let plain = methods::covr2::Config::default();
-    let [step, step_imagine] = best(
-        7,
-        [
-            &mut || {
-                let composed = pool(net.composed_tokens(&sight, &words));
-                let f = methods::covr2::Features { composed, target: target(), caption: None };
-                drop(methods::covr2::loss(f, None, &plain).total.backward());
-            },
-            &mut || {
-                let (reference, words, composed) = hear(&net, &sight, &words, head);
-                let f = Features { reference, words, composed, target: target() };
-                drop(loss(&own, f, None, head).total.backward());
-            },
-        ],
-    );
-    Times { vit, composed, imagery, head: alone, step, step_imagine, batch: BATCH }
+    let covr2 = methods::covr2::Config::default();
+    let mut plain = || {
+        let composed = pool(net.composed_tokens(&sight, &words));
+        let f = methods::covr2::Features { composed, target: target(), caption: None };
+        drop(methods::covr2::loss(f, None, &covr2).total.backward());
+    };
+    let mut imagine = || {
+        let (reference, words, composed) = hear(&net, &sight, &words, head);
+        let f = Features { reference, words, composed, target: target() };
+        drop(loss(&own, f, None, head).total.backward());
+    };
+    let [step, step_imagine] = best(7, [&mut plain, &mut imagine]);
+    let step_bytes = Some([meter(&mut plain), meter(&mut imagine)]);
+    Times { vit, composed, imagery, head: alone, step, step_imagine, batch: BATCH, step_bytes }
 }
 
 #[cfg(test)]
 mod tests {
     #[test]
     fn the_papers_sizes() {
-        let cost = super::cost(false);
+        let cost = super::cost(None);
         // 1173.19 M, and with the head 1174.14 M.
         assert_eq!(cost.backbone, 1_173_189_819);
         assert_eq!((cost.backbone + cost.added) / 10_000, 117_414);

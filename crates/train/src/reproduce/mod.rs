@@ -12,7 +12,7 @@ mod course;
 mod summary;
 mod together;
 
-pub use cost::{Cost, cost};
+pub use cost::{Cost, Meter, cost};
 pub use course::{Course, averaged, printed, printed_of, protocol};
 pub use summary::{Group, Line, Order, Spread, Summary, summary};
 

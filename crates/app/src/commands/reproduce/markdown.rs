@@ -72,12 +72,8 @@ pub fn costs(c: &Cost) -> Vec<[String; 3]> {
         ["parameters, with the head (preset paper_sized)".into(), million(c.backbone + c.added), "1174.14 M".into()],
         ["parameters added".into(), c.added.to_string(), "0.95 M".into()],
         ["numbers of the two libraries, not trained".into(), c.libraries.to_string(), "–".into()],
-        ["weights in memory, CoVR-2, f32".into(), gigabytes(c.bytes()[0]), "18.541 GB (training, all in all)".into()],
-        [
-            "weights in memory, with the head and its libraries, f32".into(),
-            gigabytes(c.bytes()[1]),
-            "20.173 GB (training, all in all)".into(),
-        ],
+        ["weights in memory, CoVR-2, f32".into(), gigabytes(c.bytes()[0]), "–".into()],
+        ["weights in memory, with the head and its libraries, f32".into(), gigabytes(c.bytes()[1]), "–".into()],
     ];
     if let Some(t) = &c.times {
         let covr2 = t.vit + t.composed;
@@ -100,6 +96,21 @@ pub fn costs(c: &Cost) -> Vec<[String; 3]> {
                 "3.0 %".into(),
             ],
         ]);
+        if let Some([plain, imagine]) = t.step_bytes {
+            rows.extend([
+                [
+                    format!("memory of a training step of {} on cached tokens beside the weights, CoVR-2", t.batch),
+                    gigabytes(plain),
+                    "18.541 GB (its own batch, all in all)".into(),
+                ],
+                ["the same, IMAGINE".into(), gigabytes(imagine), "20.173 GB".into()],
+                [
+                    "memory overhead of the step".into(),
+                    share(imagine as f64 - plain as f64, plain as f64),
+                    "8.8 %".into(),
+                ],
+            ]);
+        }
     }
     rows
 }

@@ -140,7 +140,7 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
         return Ok(Exit::Interrupted);
     };
     context.say("measuring what the head costs at the real model's size");
-    let cost = cost(!typed.no_times);
+    let cost = cost((!typed.no_times).then_some(&|work| crate::MEMORY.most_during(work)));
     let findings = Findings { summary: summary(&runs), cases: cases(&runs)?, cost, command: command(typed), runs };
     let value = json(&findings);
     let files = [
@@ -188,7 +188,7 @@ fn table_3(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
     std::fs::create_dir_all(&typed.out)
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
     context.say("measuring what the head costs at the real model's size");
-    let cost = cost(!typed.no_times);
+    let cost = cost((!typed.no_times).then_some(&|work| crate::MEMORY.most_during(work)));
     let machine = crate::machine::machine();
     let value = json!({"likebut": crate::JSON_VERSION, "command": TABLE_3, "cost": cost, "machine": machine});
     let report = typed.out.join("imagine-cost.md");
