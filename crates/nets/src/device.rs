@@ -5,6 +5,10 @@
 
 pub use burn::tensor::Device;
 
+use std::cell::Cell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 /// A device that is not to be had.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
@@ -26,13 +30,52 @@ pub fn instructions() -> &'static str {
     kernels::Path::chosen().name()
 }
 
-/// Does some work on one of the threads that share what is computed.
+/// Does some work on one of the threads that share what is computed, and keeps the others awake meanwhile.
 ///
 /// A parallel loop that begins on any other thread puts that to sleep and wakes the rest, and a small
-/// network is many short loops: the one inside the program took nearly twice as long that way. So
-/// whoever runs a network, or trains one, does it in here.
+/// network is many short loops: the one inside the program took nearly twice as long that way. Between two loops
+/// the others would fall asleep, and waking one takes longer than some loops: one picture took a tenth longer.
+/// So whoever runs a network, or trains one, does it in here. Whatever else wants a processor goes first.
 pub fn together<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    rayon::scope(|_| work())
+    let over = Arc::new(AtomicBool::new(false));
+    rayon::scope(|_| {
+        let _watch = Watch { over: over.clone(), before: AWAKE.replace(true) };
+        rayon::spawn_broadcast(move |_| stay_awake(&over));
+        work()
+    })
+}
+
+thread_local! {
+    /// Whether this thread runs a network, or waits for loops of one.
+    static AWAKE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Ends the watch of the other threads, also where the work panics.
+struct Watch {
+    over: Arc<AtomicBool>,
+    /// Work may be begun while this thread waits in the midst of other work.
+    before: bool,
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over.store(true, Ordering::Release);
+        AWAKE.set(self.before);
+    }
+}
+
+/// Looks for loops to share in, until the work is over. Only the first of such calls of a thread: one more would
+/// lie on top of it, and where works overlap for long, so would one after the other.
+fn stay_awake(over: &AtomicBool) {
+    if AWAKE.replace(true) {
+        return;
+    }
+    while !over.load(Ordering::Acquire) {
+        if rayon::yield_now() != Some(rayon::Yield::Executed) {
+            std::thread::yield_now();
+        }
+    }
+    AWAKE.set(false);
 }
 
 /// A device by name: `cpu`, or `gpu` for the best one that Vulkan, Metal or WebGPU can reach.
@@ -50,6 +93,37 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rayon::prelude::*;
+    use std::time::{Duration, Instant};
+
+    /// Some short loops.
+    fn loops(n: u32) -> u32 {
+        (0..20).map(|i| (0..n).into_par_iter().with_max_len(1).map(|x| x * i).sum::<u32>()).sum()
+    }
+
+    #[test]
+    fn works_at_once_and_in_each_other_end() {
+        let sums: Vec<u32> = std::thread::scope(|s| {
+            let one = || (0..40).map(|n| together(|| loops(n) + together(|| loops(n)))).sum();
+            let all: Vec<_> = (0..6).map(|_| s.spawn(one)).collect();
+            all.into_iter().map(|t| t.join().unwrap()).collect()
+        });
+        let expected = 2 * 190 * (0..40u32).map(|n| n * n.saturating_sub(1) / 2).sum::<u32>();
+        assert_eq!(sums, [expected; 6]);
+    }
+
+    #[test]
+    fn nobody_watches_for_work_that_panicked() {
+        let panicked = std::panic::catch_unwind(|| together(|| panic!("on purpose")));
+        assert!(panicked.is_err());
+        // Other tests of this process may keep threads awake for a while.
+        let began = Instant::now();
+        while rayon::broadcast(|_| AWAKE.get()).contains(&true) {
+            assert!(began.elapsed() < Duration::from_secs(60), "a thread still watches");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(together(|| loops(3)), 190 * 3);
+    }
 
     #[test]
     fn names_are_known_or_refused_with_what_to_do() {

@@ -519,7 +519,10 @@ impl Job<'_> {
             });
         };
         if shared {
-            (0..down * across).into_par_iter().for_each(|i| piece(i / across * rows, i % across * cols));
+            (0..down * across)
+                .into_par_iter()
+                .with_max_len(1)
+                .for_each(|i| piece(i / across * rows, i % across * cols));
         } else {
             (0..down * across).for_each(|i| piece(i / across * rows, i % across * cols));
         }
