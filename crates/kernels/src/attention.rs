@@ -8,8 +8,9 @@
 use crate::cpu::{Path, at_width, fma};
 use crate::exp::exp;
 use crate::norm::lane_sum;
-use crate::product::{Mat, Packed, Precision, small, small_packed};
+use crate::product::{Mat, Packed, Precision, Shared, small, small_packed};
 use rayon::prelude::*;
+use std::cell::Cell;
 
 /// The shape of one attention: B batch, Q queries, K keys, D width over all heads.
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +119,16 @@ fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, caus
     softmax_at(path, p, keys, valid, causal);
 }
 
-/// Queries that are worked on at a time: their weights stay in the cache, and one picture alone has work for
-/// several threads.
+/// Queries that are worked on at a time: their weights stay in the cache.
 const QUERIES: usize = 128;
+
+/// Weights that stay in the cache beside little else.
+const MOST_WEIGHTS: usize = 1 << 17;
+
+thread_local! {
+    /// The weights of those; kept from one head to the next.
+    static WEIGHTS: Cell<Vec<f32>> = const { Cell::new(Vec::new()) };
+}
 
 /// Multi-head attention without the projections: q (B, Q, D), key and value side by side in kv (B, K, 2D),
 /// out (B, Q, D).
@@ -138,47 +146,51 @@ pub fn self_attention(s: AttentionShape, sees: Sees<'_>, precision: Precision, q
 }
 
 fn attend<'a>(s: AttentionShape, sees: Sees<'_>, precision: Precision, [q, k, v]: [Lies<'a>; 3], out: &mut [f32]) {
-    let AttentionShape { queries, keys, width, heads, .. } = s;
+    let AttentionShape { batch, queries, keys, width, heads } = s;
     let path = Path::chosen();
     let dim = width / heads;
-    if queries * keys * width == 0 {
+    if batch * queries * keys * width == 0 {
         // Who sees nothing takes nothing along.
         out.fill(0.0);
         return;
     }
-    let rows = queries.div_ceil(queries.div_ceil(QUERIES));
+    let packs = precision == Precision::Bf16 && path.multiplies_bf16();
+    // What is not packed before is packed for each lot of queries anew: the larger, the better.
+    let lot = if packs { QUERIES } else { (MOST_WEIGHTS / keys).max(QUERIES) };
+    let lot = queries.div_ceil(queries.div_ceil(lot));
     let scale = (dim as f32).powf(-0.5);
-    out.par_chunks_mut(queries * width).enumerate().for_each(|(item, out)| {
+    let out = Shared::from(out);
+    // A head is one piece of work: one picture alone has some for every thread.
+    (0..batch * heads).into_par_iter().with_max_len(1).for_each(|i| {
+        let (item, h) = (i / heads, i % heads);
         let (valid, causal) = sees.of(item, keys);
-        let all = |x: Lies<'a>, h: usize| x.head((item, keys), (0, keys), h, dim);
-        // Every head's keys and values, packed once for all queries.
-        let packed: Option<Vec<_>> = (precision == Precision::Bf16 && path.multiplies_bf16()).then(|| {
-            let pack = |h| [all(k, h).t(), all(v, h)].map(|m| Packed::rounded(path, m));
-            (0..heads).into_par_iter().map(pack).collect()
-        });
-        out.par_chunks_mut(rows * width).enumerate().for_each_init(
-            || vec![0.0f32; rows * keys],
-            |p, (i, out)| {
-                let (first, rows) = (i * rows, out.len() / width);
-                let p = &mut p[..rows * keys];
-                let causal = causal.then_some(first);
-                for h in 0..heads {
-                    let (q, window) = (q.head((item, queries), (first, rows), h, dim), (h * dim, width));
-                    match &packed {
-                        Some(packed) => {
-                            let [k, v] = &packed[h];
-                            small_packed(p, (0, keys), q, k, scale);
-                            softmax_at(path, p, keys, valid, causal);
-                            small_packed(out, window, Mat::dense(p, rows, keys), v, 1.0);
-                        }
-                        None => {
-                            weights(path, p, q, all(k, h), valid, causal);
-                            small(path, out, window, Mat::dense(p, rows, keys), all(v, h), 1.0);
-                        }
-                    }
+        let [k, v] = [k, v].map(|x| x.head((item, keys), (0, keys), h, dim));
+        let packed = packs.then(|| [k.t(), v].map(|m| Packed::rounded(path, m)));
+        let mut p = WEIGHTS.take();
+        p.resize(p.len().max(lot * keys), 0.0);
+        for first in (0..queries).step_by(lot) {
+            let rows = lot.min(queries - first);
+            let p = &mut p[..rows * keys];
+            let q = q.head((item, queries), (first, rows), h, dim);
+            let causal = causal.then_some(first);
+            match &packed {
+                Some([k, _]) => {
+                    small_packed(p, (0, keys), q, k, scale);
+                    softmax_at(path, p, keys, valid, causal);
                 }
-            },
-        );
+                None => weights(path, p, q, k, valid, causal),
+            }
+            let window = ((item * queries + first) * width + h * dim, width);
+            let p = Mat::dense(p, rows, keys);
+            // SAFETY: these columns of these rows are this piece's alone.
+            unsafe {
+                match &packed {
+                    Some([_, v]) => out.small_packed(window, p, v, 1.0),
+                    None => out.small(path, window, p, v, 1.0),
+                }
+            }
+        }
+        WEIGHTS.set(p);
     });
 }
 

@@ -27,6 +27,7 @@ use epilogue::{Place, Turn, Whole, finish};
 use micro::{COLUMN_WORDS, ROW_WORDS, Tile};
 use rayon::prelude::*;
 use std::cell::RefCell;
+use std::marker::PhantomData;
 
 /// Words of k that are worked on at a time. A run this long reads its panel of the right factor from the
 /// second-level cache, and that fast enough; a shorter one would come back to the output, to add to what is
@@ -208,7 +209,7 @@ pub fn product(
     if (precision == Precision::F32 || !path.multiplies_bf16()) && gemm_takes(path) && plain {
         let shared = a.rows.saturating_mul(b.cols).saturating_mul(a.cols) > WORTH_SHARING;
         let threads = if shared { gemm::Parallelism::Rayon(0) } else { gemm::Parallelism::None };
-        return by_gemm(out, (offset, row_step), a, b, epilogue.scale, epilogue.bias, threads);
+        return by_gemm(out.into(), (offset, row_step), a, b, epilogue.scale, epilogue.bias, threads);
     }
     product_on(path, out, (offset, row_step), a, b, precision, epilogue);
 }
@@ -218,24 +219,71 @@ fn gemm_takes(path: Path) -> bool {
     Path::all().last() == Some(&path)
 }
 
-/// `out = scale · a · b` in f32; meant for products too small to be shared between threads.
-pub(crate) fn small(path: Path, out: &mut [f32], window: (usize, usize), a: Mat<'_>, b: Mat<'_>, scale: f32) {
-    if gemm_takes(path) {
-        by_gemm(out, window, a, b, scale, None, gemm::Parallelism::None);
-    } else {
-        product_on(path, out, window, a, b, Precision::F32, &Epilogue::scale(scale));
+/// A slice into which several threads may write, each into windows of its own.
+#[derive(Clone, Copy)]
+pub(crate) struct Shared<'a> {
+    at: *mut f32,
+    len: usize,
+    borrowed: PhantomData<&'a mut [f32]>,
+}
+
+// SAFETY: the slice is borrowed mutably, and who writes promises that nobody else does so there.
+unsafe impl Send for Shared<'_> {}
+// SAFETY: as above.
+unsafe impl Sync for Shared<'_> {}
+
+impl<'a> From<&'a mut [f32]> for Shared<'a> {
+    fn from(out: &'a mut [f32]) -> Self {
+        Self { at: out.as_mut_ptr(), len: out.len(), borrowed: PhantomData }
     }
+}
+
+impl Shared<'_> {
+    /// [`small`] into a window of it.
+    ///
+    /// # Safety
+    /// Nobody else writes this window, or reads it, meanwhile.
+    pub unsafe fn small(self, path: Path, window: (usize, usize), a: Mat<'_>, b: Mat<'_>, scale: f32) {
+        if gemm_takes(path) {
+            by_gemm(self, window, a, b, scale, None, gemm::Parallelism::None);
+        } else {
+            let size = (b.rows, b.cols);
+            run(path, self, window, a, Right::Loose(b), size, Kind::F32, &Epilogue::scale(scale), true);
+        }
+    }
+
+    /// [`small_packed`] into a window of it.
+    ///
+    /// # Safety
+    /// Nobody else writes this window, or reads it, meanwhile.
+    pub unsafe fn small_packed(self, window: (usize, usize), a: Mat<'_>, b: &Packed, scale: f32) {
+        run(b.path, self, window, a, Right::Packed(b), (b.rows, b.cols), b.kind, &Epilogue::scale(scale), true);
+    }
+
+    /// Where a window of at least one number of it begins, and ends.
+    fn window(self, (offset, row_step): (usize, usize), size: (usize, usize)) -> (Window, usize) {
+        let end = end_of_output((offset, row_step), size, self.len);
+        // SAFETY: it ends inside the slice, and is not empty.
+        (Window { at: unsafe { self.at.add(offset) }, row_step }, end)
+    }
+}
+
+/// `out = scale · a · b` in f32, on this thread alone.
+pub(crate) fn small(path: Path, out: &mut [f32], window: (usize, usize), a: Mat<'_>, b: Mat<'_>, scale: f32) {
+    // SAFETY: the slice is borrowed for this alone.
+    unsafe { Shared::from(out).small(path, window, a, b, scale) }
 }
 
 /// `out = scale · a · b`, on this thread alone.
 pub(crate) fn small_packed(out: &mut [f32], window: (usize, usize), a: Mat<'_>, b: &Packed, scale: f32) {
-    run(b.path, out, window, a, Right::Packed(b), (b.rows, b.cols), b.kind, &Epilogue::scale(scale), true);
+    // SAFETY: the slice is borrowed for this alone.
+    unsafe { Shared::from(out).small_packed(window, a, b, scale) }
 }
 
 /// In f32 the `gemm` crate is some 10 % faster than the kernel of this one.
 fn by_gemm(
-    out: &mut [f32],
-    (offset, row_step): (usize, usize),
+    out: Shared<'_>,
+    window: (usize, usize),
     a: Mat<'_>,
     b: Mat<'_>,
     scale: f32,
@@ -247,33 +295,32 @@ fn by_gemm(
     if m == 0 || n == 0 {
         return;
     }
-    let end = end_of_output((offset, row_step), (m, n), out.len());
+    let (out, _) = out.window(window, (m, n));
     if bias.is_some() || k == 0 {
-        let fill = |row: &mut [f32]| match bias {
-            Some(bias) => row[..n].copy_from_slice(bias),
-            None => row[..n].fill(0.0),
+        let fill = |row: usize| {
+            // SAFETY: a row of the window, which was checked just now; rows do not overlap.
+            let row = unsafe { std::slice::from_raw_parts_mut({ out }.at.add(row * out.row_step), n) };
+            match bias {
+                Some(bias) => row.copy_from_slice(&bias[..n]),
+                None => row.fill(0.0),
+            }
         };
-        let out = &mut out[offset..end];
-        if m * n > 1 << 16 {
-            out.par_chunks_mut(row_step.max(n)).for_each(fill)
-        } else {
-            out.chunks_mut(row_step.max(n)).for_each(fill)
-        }
+        if m * n > 1 << 16 { (0..m).into_par_iter().for_each(fill) } else { (0..m).for_each(fill) }
     }
     if k == 0 {
         return;
     }
     // SAFETY: the factors were checked against their slices when they were made, the output just
-    // above; `out` is borrowed mutably, so it overlaps neither factor; the strides are those of the
+    // above; the output is borrowed mutably, so it overlaps neither factor; the strides are those of the
     // windows.
     unsafe {
         gemm::gemm(
             m,
             n,
             k,
-            out.as_mut_ptr().add(offset),
+            out.at,
             1,
-            row_step as isize,
+            out.row_step as isize,
             bias.is_some(),
             a.data.as_ptr().add(a.offset),
             a.col_step as isize,
@@ -303,7 +350,7 @@ pub fn product_on(
 ) {
     // Both are packed anew: as what is multiplied.
     let kind = Kind::from(precision).left(path);
-    run(path, out, (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue, false);
+    run(path, out.into(), (offset, row_step), a, Right::Loose(b), (b.rows, b.cols), kind, epilogue, false);
 }
 
 /// [`product`] with a right factor that was packed before.
@@ -318,12 +365,12 @@ pub fn product_packed(
     epilogue: &Epilogue<'_>,
 ) {
     assert!(b.kind != Kind::Int8 || a.col_step == 1, "the left factor of an int8 product is row-major");
-    run(b.path, out, (offset, row_step), a, Right::Packed(b), (b.rows, b.cols), b.kind, epilogue, false);
+    run(b.path, out.into(), (offset, row_step), a, Right::Packed(b), (b.rows, b.cols), b.kind, epilogue, false);
 }
 
 fn run(
     path: Path,
-    out: &mut [f32],
+    out: Shared<'_>,
     (offset, row_step): (usize, usize),
     a: Mat<'_>,
     b: Right<'_>,
@@ -337,9 +384,9 @@ fn run(
     if m == 0 || n == 0 {
         return;
     }
-    epilogue.check(end_of_output((offset, row_step), (m, n), out.len()), n);
+    let (out, end) = out.window((offset, row_step), (m, n));
+    epilogue.check(end, n);
     assert!(Path::all().contains(&path), "this processor does not have {}", path.name());
-    let out = Window { at: out[offset..].as_mut_ptr(), row_step };
     kind.run(&Job { path, a, b, size: (m, k, n), kind, epilogue, out, offset, alone });
 }
 
@@ -410,7 +457,7 @@ struct Window {
     row_step: usize,
 }
 
-// SAFETY: the window is borrowed mutably by `product_on` while a `Job` lives, and the pieces into
+// SAFETY: the window is borrowed mutably, or promised, while a `Job` lives, and the pieces into
 // which a job is cut write different numbers of it.
 unsafe impl Send for Window {}
 // SAFETY: as above.
