@@ -471,6 +471,8 @@ impl From<Part> for domain::Split {
   likebut train recipes/scenes-toy.toml --out runs/toy      begin, or go on after a stop
   likebut eval world --model runs/toy/model                 mark what came out
   likebut train mine.toml --from scenes-toy --out runs/mine where the shipped model ended, not at nothing
+  likebut train recipes/shop.toml --out runs/shop           your own questions about your own pictures
+  likebut train recipes/cirr.toml --from blip2-itm-vit-g-coco --out runs/cirr
   likebut train recipes/vectors-adapter.toml --out runs/va  IMAGINE's head on vectors made elsewhere")]
 pub struct Train {
     /// The recipe
@@ -479,8 +481,8 @@ pub struct Train {
     /// Where the run is written; a run that is there already goes on
     #[arg(long, value_name = "FOLDER")]
     pub out: PathBuf,
-    /// A model to begin from, by its name or folder, instead of random weights; a coarse stage of the recipe
-    /// is left out
+    /// A model to begin from, by its name or folder, instead of random weights (a coarse stage of the recipe
+    /// is left out), or, for a recipe with a [set], instead of the model inside the program
     #[arg(long, value_name = "NAME_OR_FOLDER")]
     pub from: Option<String>,
     /// Where to stop

@@ -46,6 +46,7 @@ pub struct Exam {
 
 struct Item {
     name: String,
+    caption: Option<String>,
     media: MediaRef,
     seen: Found,
 }
@@ -114,7 +115,8 @@ impl Filed {
                 for g in entries {
                     let media = benchmark.media_of(g);
                     if let Some(seen) = known.get(&media.to_string()) {
-                        this.items.push(Item { name: g.name.clone(), media, seen: seen.clone() });
+                        let (name, caption) = (g.name.clone(), g.caption.clone());
+                        this.items.push(Item { name, caption, media, seen: seen.clone() });
                     }
                 }
                 from..this.items.len()
@@ -147,6 +149,11 @@ impl Filed {
     /// Names of all items.
     pub fn names(&self) -> Vec<String> {
         self.items.iter().map(|i| i.name.clone()).collect()
+    }
+
+    /// What each item is, in words, where the set says so.
+    pub fn captions(&self) -> Vec<Option<&str>> {
+        self.items.iter().map(|i| i.caption.as_deref()).collect()
     }
 
     /// Where each item lies, by name.
@@ -209,6 +216,17 @@ impl Source for Filed {
         let stamp = |i: &Item| format!("{}\0{}\0{}", i.name, i.seen.size, i.seen.mtime_ns);
         self.items.iter().map(stamp).collect()
     }
+}
+
+/// Questions in groups of so many that stand one after the other in the set's file, where those about
+/// look-alikes often do: a batch takes whole groups. At most `most` of them, in an order that hangs on nothing,
+/// their questions counted anew.
+pub fn groups(asked: &[Asked], triplets: usize, most: usize) -> Vec<Vec<Asked>> {
+    let mut groups: Vec<Vec<Asked>> = asked.chunks(triplets.max(1)).map(<[Asked]>::to_vec).collect();
+    scenes::Rng::keyed(0, &[6]).shuffle(&mut groups);
+    groups.truncate(most);
+    groups.iter_mut().flatten().enumerate().for_each(|(row, a)| a.row = row);
+    groups
 }
 
 /// One digest of several exams; of one alone its own.

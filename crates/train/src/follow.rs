@@ -1,17 +1,16 @@
 //! A recipe, followed from world to weights.
 
-use crate::adapt::{Adapt, Fixed};
 use crate::checkpoint::replace;
-use crate::compose::{self, Compose, Head, Learns};
+use crate::compose::Head;
 use crate::data::Drawn;
 use crate::pretrain::{self, Pretrain, families};
-use crate::questions::{Asked, questions};
+use crate::questions::questions;
 use crate::run::{Ended, Plan, Progress, TrainError, train};
 use crate::tokens::Tokens;
+use crate::triplets::{Lesson, Place};
 use crate::{Recipe, Stage};
 use domain::{Digest, Split};
-use methods::imagine::{Imagine, Target};
-use methods::{Gallery, Model};
+use methods::Model;
 use nets::blip2::{self, Blip2, Config};
 use nets::weights::Tensors;
 use nets::words::vocab_from_texts;
@@ -42,14 +41,6 @@ impl Run<'_> {
             Some(m) => format!("{own}\nfrom {}", m.manifest.weights),
             None => own,
         })
-    }
-
-    /// Where the run began, for those who ask what came out of it.
-    fn origin(&self) -> serde_json::Value {
-        self.from.map_or(
-            serde_json::Value::Null,
-            |m| serde_json::json!({"model": m.manifest.name, "weights": m.manifest.weights}),
-        )
     }
 }
 
@@ -92,7 +83,8 @@ pub fn follow(
     if let Some(frames) = recipe.frames {
         model.manifest.sampling = frames;
     }
-    let mut record = Record::new(recipe, run, &set, model.pieces())?;
+    let data = serde_json::json!({"train": asked(&set, Split::Train), "val": asked(&set, Split::Val)});
+    let mut record = Record::new(&recipe.fingerprint(Stage::Imagine)?, data, model.pieces(), run.from);
     record.write(run.dir)?;
 
     let shared = Mutex::new(tell);
@@ -114,17 +106,6 @@ pub fn follow(
 
     // First stage: captions.
     let pretrained = run.dir.join("pretrained");
-    let plan = |steps, restarts, rate, warmup, decay| Plan {
-        steps,
-        restarts,
-        rate,
-        warmup,
-        decay,
-        precision: recipe.precision.into(),
-        validate_every: run.validate_every,
-        checkpoint_every: run.checkpoint_every,
-        dir: run.dir,
-    };
     let captions = |name: &'static str, stage: Stage, s: &pretrain::Settings, net: pretrain::Net| {
         let task = Pretrain {
             name,
@@ -136,7 +117,17 @@ pub fn follow(
             seed: recipe.seed,
             device: device.clone(),
         };
-        let plan = plan(s.steps, s.restarts.clone(), s.rate, s.warmup, s.decay);
+        let plan = Plan {
+            steps: s.steps,
+            restarts: s.restarts.clone(),
+            rate: s.rate,
+            warmup: s.warmup,
+            decay: s.decay,
+            precision: recipe.precision.into(),
+            validate_every: run.validate_every,
+            checkpoint_every: run.checkpoint_every,
+            dir: run.dir,
+        };
         let tell = &mut |p: Progress| say(p);
         train(&task, net, &plan, &run.fingerprint(recipe, stage)?, tell, stop)
     };
@@ -167,8 +158,7 @@ pub fn follow(
     if ended != Ended::Done {
         return Ok(ended);
     }
-    let trained = Tensors::of(&net.backbone);
-    model.backbone = model.backbone.filled(&trained, &cpu)?;
+    model.backbone = model.backbone.filled(&Tensors::of(&net.backbone), &cpu)?;
     model.manifest.made = made(recipe, run, "pretrain")?;
     let saved = model.save(&pretrained, true)?;
     record.stage("pretrain", serde_json::json!({"weights": saved.weights}));
@@ -194,94 +184,35 @@ pub fn follow(
     };
     record.value["tokens"] = serde_json::json!({"train": learn_tokens.key(), "val": val_tokens.key()});
     record.write(run.dir)?;
-    let s = &recipe.imagine;
-    let plan = plan(s.steps, Vec::new(), s.rate, s.warmup, s.decay);
     let ask = questions(&set, &learn, &ranges, &model);
-    s.batches(recipe.seed).check("the drawn world", &ask)?;
-    let val_ask: Vec<_> = questions(&set, &val, &families(&val), &model).into_iter().flatten().collect();
-    let names: Vec<String> = learn.items.iter().map(|i| i.name.clone()).collect();
-    let fingerprint = run.fingerprint(recipe, Stage::Imagine)?;
-    // The head's draws must not depend on whether the first stage was run or read.
-    let reseed = || {
-        device.seed(recipe.seed + 1);
-        cpu.seed(recipe.seed + 1);
-    };
-    let mut forward = |p: Progress| say(p);
+    recipe.imagine.batches(recipe.seed).check("the drawn world", &ask)?;
     let head = recipe.method();
-
-    if let (Learns::Head, Head::Imagine(c)) = (s.learns, &head) {
-        let fixed = |tokens: &Tokens, asked: &[Asked]| {
-            Fixed::of(&model, tokens, asked, c, &|d, t| report("features", d, t, String::new()), &|| stop())
-        };
-        let flat: Vec<_> = ask.iter().flatten().cloned().collect();
-        let (Some(features), Some(val_features)) = (fixed(&learn_tokens, &flat)?, fixed(&val_tokens, &val_ask)?) else {
-            return Ok(Ended::Stopped(0));
-        };
-        let task = Adapt {
-            settings: s,
-            features: &features,
-            questions: &ask,
-            val_features: &val_features,
-            val_questions: &val_ask,
-            names: &names,
-            seed: recipe.seed,
-            device: device.clone(),
-            head: c.clone(),
-        };
-        reseed();
-        let net = task.begin(Imagine::new(c, config.embed, &device));
-        let (net, ended) = train(&task, net, &plan, &fingerprint, &mut forward, stop)?;
-        if ended == Ended::Done {
-            finish(recipe, run, &mut record, model, Some(&net), None)?;
-        }
-        return Ok(ended);
-    }
-
-    // On the plain device: it learns no more.
-    let gallery = match head.target() {
-        Target::Frozen => Some(Gallery::of(model.backbone.blip2()?)),
-        Target::Online => None,
-    };
-    let captions = match &head {
-        Head::Covr2(c) if c.caption_weight > 0.0 => {
-            let said: Vec<String> = learn.items.iter().map(|i| i.caption.clone()).collect();
-            Some(compose::caption_rows(&model, &said)?)
-        }
-        _ => None,
-    };
-    let frozen = match &gallery {
-        Some(g) => {
-            let of = |tokens: &Tokens, asked: &[Asked]| compose::frozen(&model, g, tokens, asked);
-            Some((of(&learn_tokens, &ask.concat())?, of(&val_tokens, &val_ask)?))
-        }
-        None => None,
-    };
-    let task = Compose {
-        settings: s,
-        model: &model,
+    let said = matches!(&head, Head::Covr2(c) if c.caption_weight > 0.0);
+    let lesson = Lesson {
+        settings: &recipe.imagine,
+        head,
+        precision: recipe.precision,
+        seed: recipe.seed,
         tokens: &learn_tokens,
-        names,
+        names: learn.items.iter().map(|i| i.name.clone()).collect(),
+        captions: said.then(|| learn.items.iter().map(|i| i.caption.clone()).collect()),
         questions: ask,
         val_tokens: &val_tokens,
-        val_questions: val_ask,
-        frozen,
-        captions,
-        seed: recipe.seed,
-        device: device.clone(),
-        head,
+        val_questions: questions(&set, &val, &families(&val), &model).concat(),
     };
-    let backbone = trained.fill(Blip2::new(&config, &device), &device)?;
-    reseed();
-    let head = match &task.head {
-        Head::Imagine(c) => Some(Imagine::new(c, config.embed, &device)),
-        Head::Covr2(_) => None,
+    let place = Place {
+        dir: run.dir,
+        fingerprint: run.fingerprint(recipe, Stage::Imagine)?,
+        checkpoint_every: run.checkpoint_every,
+        validate_every: run.validate_every,
     };
-    let net = compose::Net::begin(&task, backbone, head);
-    let (net, ended) = train(&task, net, &plan, &fingerprint, &mut forward, stop)?;
+    let (mut model, ended) = lesson.learn(model, &place, &mut |p| say(p), stop)?;
     if ended == Ended::Done {
-        let backbone = Tensors::of(&net.backbone);
-        model.backbone = nets::Backbone::new(&model.manifest.backbone, &cpu).filled(&backbone, &cpu)?;
-        finish(recipe, run, &mut record, model, net.imagine.as_ref(), gallery)?;
+        let method = recipe.method().name();
+        model.manifest.made = made(recipe, run, method)?;
+        let saved = model.save(&run.dir.join("model"), true)?;
+        record.stage(method, serde_json::json!({"weights": saved.weights}));
+        record.write(run.dir)?;
     }
     Ok(ended)
 }
@@ -295,67 +226,38 @@ fn differing(a: &Config, b: &Config) -> String {
     differ.join(", ")
 }
 
-/// Writes the trained model beside what it was made of.
-fn finish(
-    recipe: &Recipe,
-    run: &Run<'_>,
-    record: &mut Record,
-    mut model: Model,
-    head: Option<&Imagine>,
-    gallery: Option<Gallery>,
-) -> Result<(), TrainError> {
-    if let (Some(head), Head::Imagine(c)) = (head, recipe.method()) {
-        let blank = Imagine::new(&c, model.manifest.backbone.embed(), &model.device);
-        model.imagine = Some(Tensors::of(head).fill(blank, &model.device)?);
-        model.manifest.imagine = Some(c);
-    }
-    model.gallery = gallery;
-    model.manifest.made = made(recipe, run, recipe.method().name())?;
-    let saved = model.save(&run.dir.join("model"), true)?;
-    record.stage(recipe.method().name(), serde_json::json!({"weights": saved.weights}));
-    record.write(run.dir)
-}
-
 /// `run.json`: what a run is made of and what came out, every part by its digest.
-struct Record {
-    value: serde_json::Value,
+pub struct Record {
+    /// What stands in it.
+    pub value: serde_json::Value,
 }
 
 impl Record {
-    fn new(recipe: &Recipe, run: &Run<'_>, set: &scenes::Set, vocab: &[u8]) -> Result<Self, TrainError> {
-        let text = recipe.fingerprint(Stage::Imagine)?;
-        let asked = |split: Split| {
-            let triplets = set.triplets.iter().filter(|t| t.split == Some(split));
-            let lines: Vec<String> = triplets.map(|t| serde_json::json!(t).to_string()).collect();
-            let items: Vec<String> =
-                set.items.iter().filter(|i| i.split == split).map(|i| format!("{} {}", i.name, i.caption)).collect();
-            serde_json::json!({
-                "items": items.len(), "items_digest": Digest::of(items.join("\n").as_bytes()),
-                "questions": lines.len(), "questions_digest": Digest::of(lines.join("\n").as_bytes()),
-            })
-        };
-        let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    /// Of a recipe, as [`Recipe::fingerprint`] tells it, the questions by split, and where it begins.
+    pub fn new(recipe: &str, data: serde_json::Value, vocab: &[u8], from: Option<&Model>) -> Self {
         let mut value = serde_json::json!({
             "format": 1,
             "program": env!("CARGO_PKG_VERSION"),
-            "recipe": recipe_value,
-            "recipe_digest": Digest::of(text.as_bytes()),
-            "data": {"train": asked(Split::Train), "val": asked(Split::Val)},
+            "recipe": serde_json::from_str::<serde_json::Value>(recipe).unwrap_or_default(),
+            "recipe_digest": Digest::of(recipe.as_bytes()),
+            "data": data,
             "vocabulary_digest": Digest::of(vocab),
             "machine": machine(),
             "stages": {},
         });
-        if run.from.is_some() {
-            value["from"] = run.origin();
+        if let Some(from) = from {
+            value["from"] = origin(from);
         }
-        Ok(Self { value })
+        Self { value }
     }
 
-    fn stage(&mut self, name: &str, what: serde_json::Value) {
+    /// What came out of a stage.
+    pub fn stage(&mut self, name: &str, what: serde_json::Value) {
         self.value["stages"][name] = what;
     }
 
-    fn write(&self, dir: &Path) -> Result<(), TrainError> {
+    /// Into the run's folder.
+    pub fn write(&self, dir: &Path) -> Result<(), TrainError> {
         replace(&dir.join("run.json"), format!("{:#}\n", self.value).as_bytes())
     }
 }
@@ -369,16 +271,36 @@ pub fn machine() -> serde_json::Value {
 }
 
 fn made(recipe: &Recipe, run: &Run<'_>, stage: &str) -> Result<serde_json::Value, TrainError> {
-    let text = recipe.fingerprint(Stage::Imagine)?;
-    let recipe_value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+    Ok(made_of(&recipe.fingerprint(Stage::Imagine)?, stage, run.from))
+}
+
+/// What a model's manifest says of how it was made: the recipe as [`Recipe::fingerprint`] tells it.
+pub fn made_of(recipe: &str, stage: &str, from: Option<&Model>) -> serde_json::Value {
     let mut value = serde_json::json!({
         "stage": stage,
-        "recipe": recipe_value,
-        "recipe_digest": Digest::of(text.as_bytes()),
+        "recipe": serde_json::from_str::<serde_json::Value>(recipe).unwrap_or_default(),
+        "recipe_digest": Digest::of(recipe.as_bytes()),
         "program": env!("CARGO_PKG_VERSION"),
     });
-    if run.from.is_some() {
-        value["from"] = run.origin();
+    if let Some(from) = from {
+        value["from"] = origin(from);
     }
-    Ok(value)
+    value
+}
+
+/// Where a run began, for those who ask what came out of it.
+fn origin(from: &Model) -> serde_json::Value {
+    serde_json::json!({"model": from.manifest.name, "weights": from.manifest.weights})
+}
+
+/// What of a drawn world is learnt from or watched on, by digest.
+fn asked(set: &scenes::Set, split: Split) -> serde_json::Value {
+    let triplets = set.triplets.iter().filter(|t| t.split == Some(split));
+    let lines: Vec<String> = triplets.map(|t| serde_json::json!(t).to_string()).collect();
+    let items: Vec<String> =
+        set.items.iter().filter(|i| i.split == split).map(|i| format!("{} {}", i.name, i.caption)).collect();
+    serde_json::json!({
+        "items": items.len(), "items_digest": Digest::of(items.join("\n").as_bytes()),
+        "questions": lines.len(), "questions_digest": Digest::of(lines.join("\n").as_bytes()),
+    })
 }

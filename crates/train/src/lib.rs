@@ -3,7 +3,8 @@
 //! Training in likebut is stages of one loop ([`run`]): *pre-training* teaches a backbone that a
 //! picture and its caption lie at one place ([`pretrain`]), *composition training* teaches a method
 //! that a reference and a modification text lie where their target does ([`compose`]; on features that
-//! never change, [`adapt`]).
+//! never change, [`adapt`]). A [`Recipe`] goes through both on drawn scenes, a [`Finetune`] through the second
+//! on pictures and clips that lie here.
 //! Everything a run does follows from its [`Recipe`], its seed and its data; a run that is killed and
 //! resumed ends where it would have ended.
 //! What it does not know: files of the user, the command line, how anything is shown.
@@ -15,6 +16,7 @@ pub mod compose;
 mod data;
 pub mod exam;
 mod filed;
+mod finetune;
 mod follow;
 pub mod imported;
 mod journal;
@@ -26,11 +28,13 @@ pub mod run;
 mod schedule;
 mod tensorboard;
 mod tokens;
+mod triplets;
 
 pub use adamw::{AdamW, Grads};
 pub use checkpoint::Checkpoint;
 pub use data::{Drawn, Source, see};
 pub use filed::Filed;
+pub use finetune::Finetune;
 pub use follow::{Run, follow};
 pub use journal::Journal;
 pub use recipe::{Precision, Recipe, RecipeError, Stage};

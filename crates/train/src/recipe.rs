@@ -71,7 +71,7 @@ impl From<Precision> for nets::layers::Precision {
     }
 }
 
-fn is_default(p: &Precision) -> bool {
+pub(crate) fn is_default(p: &Precision) -> bool {
     *p == Precision::default()
 }
 

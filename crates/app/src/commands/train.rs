@@ -1,9 +1,9 @@
-//! `likebut train`: follow a recipe; a run that was stopped goes on.
+//! `likebut train`: follow a recipe, of whichever of the three kinds it is; a run that was stopped goes on.
 
 use serde_json::json;
 use train::imported::{Imported, follow};
 use train::run::Ended;
-use train::{Recipe, Run, Stage};
+use train::{Finetune, Recipe, Run, Stage};
 
 use crate::cli;
 use crate::commands::{Context, print_json};
@@ -49,15 +49,100 @@ fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     }
 }
 
+/// A model that is there, on pictures and clips that lie here.
+fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
+    if matches!(typed.until, cli::Until::Pretrain) {
+        let failure = Failure::usage("a recipe with a [set] has one stage, and no captions to stop after");
+        return Err(failure.hint("leave --until out"));
+    }
+    let recipe = Finetune::open(&typed.recipe)?;
+    let from = match &typed.from {
+        Some(name) => models::load(&Shelf::open().find(name)?, &nets::cpu())?.0,
+        None => models::embedded(&nets::cpu())?,
+    };
+    if let Err(e) = from.manifest.backbone.blip2() {
+        let failure = Failure::usage(format!("cannot train {}: {e}", from.manifest.name));
+        return Err(failure.hint(
+            "IMAGINE's head learns on the vectors of any family: likebut embed, then a recipe like recipes/vectors-adapter.toml",
+        ));
+    }
+    if typed.from.is_none() {
+        context
+            .say(format!("beginning with {}, the model inside the program; --from names another", from.manifest.name));
+    }
+    folder(&typed.out)?;
+    let every = (typed.checkpoint_every, typed.validate_every);
+    let ended = shown_while(context, &mut |tell| recipe.follow(&from, &typed.out, every, tell, &interrupt::requested));
+    let (ended, left_out) = ended?;
+    for (name, why) in &left_out {
+        context.say(format!("left out: {name}: {why}"));
+    }
+    if let Ended::Stopped(step) = ended {
+        return Ok(stopped(typed, step, context));
+    }
+    let model = typed.out.join("model");
+    print_json(
+        json!({"model": model, "recipe": typed.recipe, "seed": recipe.seed, "from": from.manifest.name, "left_out": left_out.len()}),
+    )?;
+    let model = shown(&model);
+    context.say(format!("the model lies in {model}; to use it: likebut add FOLDER --model {model}"));
+    Ok(if left_out.is_empty() { Exit::Ok } else { Exit::Skipped })
+}
+
+fn folder(out: &std::path::Path) -> Result<(), Failure> {
+    let fail = |e| Failure::from(e).about(format!("cannot make the folder {}", out.display()));
+    std::fs::create_dir_all(out).map_err(fail)
+}
+
+/// Says how to go on.
+fn stopped(typed: &cli::Train, step: usize, context: &Context) -> Exit {
+    let from = typed.from.as_ref().map_or(String::new(), |name| format!(" --from {name}"));
+    context.say(format!(
+        "stopped after step {step}; to go on: likebut train {} --out {}{from}",
+        shown(&typed.recipe),
+        shown(&typed.out)
+    ));
+    Exit::Interrupted
+}
+
+/// Something long, with a bar for each of its stages.
+fn shown_while<T>(context: &Context, run: &mut dyn FnMut(&mut (dyn FnMut(train::Progress) + Send)) -> T) -> T {
+    let mut shown_stage: Option<(&'static str, Progress)> = None;
+    run(&mut |p: train::Progress| {
+        if p.notice {
+            // A bar that stands there goes first.
+            shown_stage = None;
+            return context.say(p.line);
+        }
+        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
+            let unit = match p.stage {
+                "draw" => "scenes",
+                "look" => "files",
+                "encode" => "items",
+                _ => "steps",
+            };
+            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
+        }
+        if let Some((_, progress)) = &mut shown_stage {
+            progress.set_total(p.total as u64);
+            progress.note(p.line);
+            progress.set(p.done as u64);
+        }
+    })
+}
+
 /// Trains, and says where the model lies.
 pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     // A recipe that cannot be read is for `Recipe::open` to explain.
-    if std::fs::read_to_string(&typed.recipe).is_ok_and(|text| Imported::is(&text)) {
+    let text = std::fs::read_to_string(&typed.recipe).unwrap_or_default();
+    if Imported::is(&text) {
         return on_vectors(typed, context);
     }
+    if Finetune::is(&text) {
+        return on_a_set(typed, context);
+    }
     let recipe = Recipe::open(&typed.recipe)?;
-    std::fs::create_dir_all(&typed.out)
-        .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", typed.out.display())))?;
+    folder(&typed.out)?;
     let (until, model) = match typed.until {
         cli::Until::Pretrain => (Stage::Pretrain, typed.out.join("pretrained")),
         cli::Until::Imagine => (Stage::Imagine, typed.out.join("model")),
@@ -73,39 +158,12 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         validate_every: typed.validate_every,
         from: from.as_ref(),
     };
-    let mut shown_stage: Option<(&'static str, Progress)> = None;
-    let mut tell = |p: train::Progress| {
-        if p.notice {
-            // A bar that stands there goes first.
-            shown_stage = None;
-            return context.say(p.line);
-        }
-        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
-            let unit = if matches!(p.stage, "draw" | "encode") { "scenes" } else { "steps" };
-            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
-        }
-        if let Some((_, progress)) = &mut shown_stage {
-            progress.set_total(p.total as u64);
-            progress.note(p.line);
-            progress.set(p.done as u64);
-        }
-    };
-    let ended = train::follow(&recipe, &run, &mut tell, &interrupt::requested);
-    drop(shown_stage);
-    match ended? {
+    match shown_while(context, &mut |tell| train::follow(&recipe, &run, tell, &interrupt::requested))? {
         Ended::Done => {
             print_json(json!({"model": model, "recipe": typed.recipe, "seed": recipe.seed}))?;
             context.say(format!("the model lies in {}", shown(&model)));
             Ok(Exit::Ok)
         }
-        Ended::Stopped(step) => {
-            let from = typed.from.as_ref().map_or(String::new(), |name| format!(" --from {name}"));
-            context.say(format!(
-                "stopped after step {step}; to go on: likebut train {} --out {}{from}",
-                shown(&typed.recipe),
-                shown(&typed.out)
-            ));
-            Ok(Exit::Interrupted)
-        }
+        Ended::Stopped(step) => Ok(stopped(typed, step, context)),
     }
 }

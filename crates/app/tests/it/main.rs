@@ -1,6 +1,7 @@
 //! The real binary, run as a user runs it: exit codes, what goes where, bad input.
 
 mod exams;
+mod finetune;
 mod hostile;
 mod journey;
 mod kill;

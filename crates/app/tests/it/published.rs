@@ -18,7 +18,7 @@ const MERGES: &str = "#version: 0.2\nt h\nth e</w>\n";
 const PIECES: usize = 516;
 
 /// A CLIP in two folders: `clip`, as OpenCLIP publishes, and `hf`, as transformers does.
-fn write_clip(home: &Home) {
+pub fn write_clip(home: &Home) {
     let config = Config { vocab: PIECES, ..Config::tiny() };
     let device = nets::cpu();
     device.seed(5);

@@ -52,7 +52,7 @@ fn variants_on_scenes_go_on_where_they_were_stopped() {
 }
 
 /// A picture like no other: a square of its own place and colour.
-fn picture(path: &Path, i: u32) {
+pub fn picture(path: &Path, i: u32) {
     let mut frame = Frame::filled(48, 48, [240, 240, 240]);
     for y in 0..12 {
         for x in 0..12 {
@@ -66,7 +66,7 @@ fn picture(path: &Path, i: u32) {
 
 /// FashionIQ of a few pictures: 168 questions to learn from, 18 to be marked on, and one picture of each
 /// category that nobody asks about.
-fn write_fashioniq(home: &Home) {
+pub fn write_fashioniq(home: &Home) {
     for (c, category) in ["dress", "shirt", "toptee"].into_iter().enumerate() {
         for (split, many, asked) in [("train", 8, 56), ("val", 6, 5 + c)] {
             let name = |i: usize| format!("{split}{c}{i}");

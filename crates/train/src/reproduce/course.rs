@@ -96,7 +96,7 @@ impl Course {
     }
 
     /// The same with its passes told as steps, over so many groups of questions.
-    pub(super) fn over(&self, groups: usize) -> Self {
+    pub(crate) fn over(&self, groups: usize) -> Self {
         let mut course = self.clone();
         if let Some(passes) = course.passes.take() {
             let batches = groups as f64 / course.training.families.max(1) as f64;
@@ -143,7 +143,7 @@ pub fn protocol(set: &Set) -> Protocol {
 }
 
 /// Frames of a clip by these rules, where they take the same in questions and gallery.
-pub(super) fn sampling(rules: &Protocol) -> Option<Sampling> {
+pub(crate) fn sampling(rules: &Protocol) -> Option<Sampling> {
     match (&rules.query_frames, &rules.gallery_frames) {
         (Frames::Sampled(asked), Frames::Sampled(gallery)) if asked == gallery => Some(*asked),
         _ => None,

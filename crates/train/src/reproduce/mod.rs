@@ -13,6 +13,7 @@ mod summary;
 mod together;
 
 pub use cost::{Cost, Meter, cost};
+pub(crate) use course::sampling as frames_of;
 pub use course::{Course, averaged, printed, printed_of, protocol};
 pub use summary::{Group, Line, Order, Spread, Summary, summary};
 
@@ -20,7 +21,7 @@ use crate::TrainError;
 use crate::adapt::{Adapt, Fixed};
 use crate::compose::{self, Compose, Head, Learns, Net, Rows};
 use crate::data::{Drawn, Source};
-use crate::filed::{Filed, digest_of};
+use crate::filed::{Filed, digest_of, groups};
 use crate::pretrain::families;
 use crate::questions::{Asked, questions};
 use crate::run::{Ended, Plan, Progress, Task, train};
@@ -377,8 +378,7 @@ fn on_scenes(
     }))
 }
 
-/// A set that lies here. A batch is made of groups of questions that stand one after the other in the
-/// set's file, where those about look-alikes often do; each question is asked in its first wording.
+/// A set that lies here; each question is asked in its first wording.
 fn on_set(
     dir: &Path,
     model: &Model,
@@ -407,11 +407,7 @@ fn on_set(
     let Some((learn_tokens, test_tokens)) = tokens(dir, model, (&learn, &test), report, stop)? else {
         return Ok(None);
     };
-    let mut groups: Vec<Vec<Asked>> =
-        learn.questions(model).chunks(course.training.triplets.max(1)).map(<[Asked]>::to_vec).collect();
-    scenes::Rng::keyed(0, &[6]).shuffle(&mut groups);
-    groups.truncate(course.train);
-    groups.iter_mut().flatten().enumerate().for_each(|(row, a)| a.row = row);
+    let groups = groups(&learn.questions(model), course.training.triplets, course.train);
     let test_ask = test.questions(model);
     let digest = |filed: &Filed| digest_of(filed.exams.iter().map(|e| &e.benchmark));
     let digests = Digests { asked: digest(&test), learnt: Some(digest(&learn)), rules: rules.digest() };
