@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use library::Library;
+use methods::imagine::Concrete;
 use methods::{METHODS, Manifest, Method, Model};
 use nets::published::Published;
 use nets::weights::{Checkpoint, Loaded, WeightsError};
@@ -139,9 +140,19 @@ fn suited(settings: &Settings, model: &Model) -> String {
     match settings.method() {
         Some(name) => name.to_owned(),
         None if model.imagine.is_some() => "imagine".to_owned(),
-        // These were trained so that the plain sum of both features lies near what is meant.
-        None if model.manifest.name.starts_with("bge-vl") => "add".to_owned(),
-        None => "sum".to_owned(),
+        None => match joined(model) {
+            Concrete::Added => "add".to_owned(),
+            Concrete::Composed | Concrete::Sum => "sum".to_owned(),
+        },
+    }
+}
+
+/// How picture and words are joined where nothing composes them.
+pub fn joined(model: &Model) -> Concrete {
+    // These were trained so that the plain sum of both features lies near what is meant.
+    match model.manifest.name.starts_with("bge-vl") {
+        true => Concrete::Added,
+        false => Concrete::Sum,
     }
 }
 

@@ -44,7 +44,16 @@ fn towers() -> Vec<Arc<Model>> {
         "pre_tokenizer":{"type":"Whitespace"},"decoder":null,"post_processor":null,
         "model":{"type":"WordLevel","vocab":{"<pad>":0,"<unk>":1,"the":2,"red":3,"a":4,"cat":5,"it":6},"unk_token":"<unk>"}}"#;
     let siglip = Model::new("siglip", "for tests", nets::siglip::Config::tiny(), None, json, &device).unwrap();
-    vec![Arc::new(clip), Arc::new(siglip)]
+    let head = |concrete| imagine::Config { prototypes: 6, top_k: 3, concrete, ..imagine::Config::default() };
+    let with = |model: &Model, concrete| {
+        let mut model = model.headless("with a head", "for tests").unwrap();
+        let c = head(concrete);
+        model.imagine = Some(imagine::Imagine::new(&c, model.manifest.backbone.embed(), &device));
+        model.manifest.imagine = Some(c);
+        model
+    };
+    let heads = [with(&clip, imagine::Concrete::Added), with(&siglip, imagine::Concrete::Sum)];
+    [clip, siglip].into_iter().chain(heads).map(Arc::new).collect()
 }
 
 fn each(check: impl Fn(&dyn Method)) {
@@ -52,7 +61,9 @@ fn each(check: impl Fn(&dyn Method)) {
         for entry in METHODS {
             match (entry.make)(model.clone()) {
                 Ok(method) => check(method.as_ref()),
-                Err(ModelError::Family { method, .. }) => assert_eq!(method, entry.name),
+                Err(ModelError::Family { method, .. } | ModelError::NoHead { method, .. }) => {
+                    assert_eq!(method, entry.name);
+                }
                 Err(e) => panic!("{}: {e}", entry.name),
             }
         }
@@ -71,6 +82,25 @@ fn query(probe: &Probe) -> &Embedding {
 
 fn gap(a: &Embedding, b: &Embedding) -> f32 {
     a.values.iter().zip(&b.values).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn a_head_that_has_learnt_nothing_leaves_both_towers_joined() {
+    for model in towers().into_iter().filter(|m| m.imagine.is_some()) {
+        let c = model.manifest.imagine.clone().unwrap();
+        let plain = if c.concrete == imagine::Concrete::Added { "add" } else { "sum" };
+        let seen = seen(2);
+        let asked: Vec<Asked<'_>> = seen.iter().map(|s| Asked::new(s, "the red cat")).collect();
+        let of = |name: &str| (entry(name).unwrap().make)(model.clone()).unwrap().compose(&asked).unwrap();
+        for (ours, theirs) in of("imagine").iter().zip(&of(plain)) {
+            assert!(gap(query(ours), query(theirs)) < 1e-6, "{plain}");
+        }
+        // Settings of a BLIP-2 do not fit.
+        let mut other = model.headless("other", "for tests").unwrap();
+        other.imagine.clone_from(&model.imagine);
+        other.manifest.imagine = Some(imagine::Config { concrete: imagine::Concrete::Composed, ..c });
+        assert!(matches!(imagine::Composer::new(Arc::new(other)), Err(ModelError::Family { .. })));
+    }
 }
 
 #[test]

@@ -472,6 +472,12 @@ impl Model {
         Ok(net.sight(nets::joined(pixels.map(|some| net.see(some))), &frames))
     }
 
+    /// What items show, as unit vectors and as the network makes them, each (B, E), for one look.
+    pub fn looked(&self, seen: &[&Seen]) -> (Tensor<2>, Tensor<2>) {
+        let (pixels, frames) = self.pixels(seen);
+        self.backbone.looked(nets::joined(pixels.map(|some| self.backbone.see(some))), &frames)
+    }
+
     /// The gallery side: one unit vector per item.
     pub fn embed(&self, seen: &[&Seen]) -> Vec<Embedding> {
         if seen.is_empty() {

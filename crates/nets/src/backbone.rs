@@ -126,6 +126,14 @@ impl Config {
         }
     }
 
+    /// What [`Backbone::see`] keeps of a frame: so many tokens, each of so many numbers.
+    pub fn seen(&self) -> [usize; 2] {
+        match self {
+            Self::Blip2(c) => [c.tokens(), c.vit_width],
+            Self::Clip(_) | Self::Siglip(_) => [1, self.embed()],
+        }
+    }
+
     /// Side of the picture, pixels.
     pub fn image(&self) -> usize {
         match self {
@@ -349,27 +357,41 @@ impl Backbone {
     /// The pixels may come in pieces, frame after frame: each goes through the vision tower, where the memory
     /// is needed, before the next one is asked for.
     pub fn pictures(&self, pixels: &mut dyn Iterator<Item = Tensor<4>>, frames: &Frames) -> Tensor<2> {
-        match self {
-            Self::Blip2(net) => {
-                let sight = net.sight(joined(pixels.map(|some| net.see(some))), frames);
-                normalise(blip2::pool(net.image_tokens(&sight)))
-            }
-            Self::Clip(net) => {
-                normalise(mean(joined(pixels.map(|some| normalise(net.vision.forward(some).features))), frames))
-            }
-            Self::Siglip(net) => {
-                normalise(mean(joined(pixels.map(|some| normalise(net.vision.forward(some)))), frames))
-            }
-        }
+        self.looked(joined(pixels.map(|some| self.see(some))), frames).0
     }
 
     /// The same as [`Backbone::pictures`], before the last scaling to length one: the mean of the
     /// frames' features as the network makes them. BGE-VL adds these.
     pub fn picture_features(&self, pixels: &mut dyn Iterator<Item = Tensor<4>>, frames: &Frames) -> Tensor<2> {
+        self.looked(joined(pixels.map(|some| self.see(some))), frames).1
+    }
+
+    /// What the vision tower keeps of frames (N, 3, S, S), each seen by itself: (N, T, W), with T and W as
+    /// [`Config::seen`] says. BLIP-2 keeps its tokens, the others one feature.
+    pub fn see(&self, pixels: Tensor<4>) -> Tensor<3> {
+        let one = |x: Tensor<2>| {
+            let [n, e] = x.dims();
+            x.reshape([n, 1, e])
+        };
         match self {
-            Self::Blip2(_) => self.pictures(pixels, frames),
-            Self::Clip(net) => mean(joined(pixels.map(|some| net.vision.forward(some).features)), frames),
-            Self::Siglip(net) => mean(joined(pixels.map(|some| net.vision.forward(some))), frames),
+            Self::Blip2(net) => net.see(pixels),
+            Self::Clip(net) => one(net.vision.forward(pixels).features),
+            Self::Siglip(net) => one(net.vision.forward(pixels)),
+        }
+    }
+
+    /// Both [`Backbone::pictures`] and [`Backbone::picture_features`], from what was kept of the frames (N, T, W).
+    pub fn looked(&self, seen: Tensor<3>, frames: &Frames) -> (Tensor<2>, Tensor<2>) {
+        match self {
+            Self::Blip2(net) => {
+                let pictures = normalise(blip2::pool(net.image_tokens(&net.sight(seen, frames))));
+                (pictures.clone(), pictures)
+            }
+            Self::Clip(_) | Self::Siglip(_) => {
+                let [n, _, e] = seen.dims();
+                let each = seen.reshape([n, e]);
+                (normalise(mean(normalise(each.clone()), frames)), mean(each, frames))
+            }
         }
     }
 

@@ -10,7 +10,7 @@ use crate::questions::{Asked, also_right, described};
 use crate::run::{Step, Task};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use methods::imagine::{Begin, Config, Features, Followed, Imagine, hear, loss, query};
+use methods::imagine::{Begin, Config, Features, Followed, Imagine, apart, hear, loss, query};
 use methods::{Model, imagine};
 use nets::Device;
 use nets::layers::normalise;
@@ -19,7 +19,7 @@ use scenes::Rng;
 
 use crate::TrainError;
 use crate::tokens::Tokens;
-use nets::blip2::pool;
+use nets::blip2::{Words, pool};
 
 /// Features that never change.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +71,22 @@ impl Fixed {
         tell: &dyn Fn(usize, usize),
         stop: &dyn Fn() -> bool,
     ) -> Result<Option<Self>, TrainError> {
-        let (net, e) = (model.backbone.blip2()?, model.manifest.backbone.embed());
+        c.fits(&model.manifest.backbone)?;
+        let e = model.manifest.backbone.embed();
+        let shown = |items: &[usize]| match model.backbone.blip2() {
+            Ok(net) => pool(net.image_tokens(&tokens.sight(net, items, &model.device))),
+            Err(_) => tokens.looked(&model.backbone, items, &model.device).0,
+        };
+        let heard = |references: &[usize], words: &Words| match model.backbone.blip2() {
+            Ok(net) => {
+                let (_, x, f) = hear(net, &tokens.sight(net, references, &model.device), words, c);
+                (x, f)
+            }
+            Err(_) => {
+                let (seen, features) = tokens.looked(&model.backbone, references, &model.device);
+                apart(seen, features, model.backbone.text_features(words), c)
+            }
+        };
         let total = tokens.items() + asked.len();
         let mut items = Vec::new();
         let all: Vec<usize> = (0..tokens.items()).collect();
@@ -79,7 +94,7 @@ impl Fixed {
             if stop() {
                 return Ok(None);
             }
-            items.extend(floats(pool(net.image_tokens(&tokens.sight(net, chunk, &model.device)))));
+            items.extend(floats(shown(chunk)));
             tell(items.len() / e, total);
         }
         let (mut words, mut composed) = (Vec::new(), Vec::new());
@@ -89,8 +104,7 @@ impl Fixed {
             }
             let references: Vec<usize> = chunk.iter().map(|a| a.reference).collect();
             let rows: Vec<Vec<i32>> = chunk.iter().map(|a| a.words.clone()).collect();
-            let sight = tokens.sight(net, &references, &model.device);
-            let (_, x, f) = hear(net, &sight, &model.words.pad(&rows, &model.device), c);
+            let (x, f) = heard(&references, &model.words.pad(&rows, &model.device));
             words.extend(floats(x));
             composed.extend(floats(f));
             tell(tokens.items() + words.len() / e, total);

@@ -39,7 +39,7 @@ use crate::triplets::{Lesson, Place};
 use benchmarks::sets::{Set, mine, set};
 use benchmarks::{Benchmark, GalleryRule, Protocol};
 use domain::{Sampling, Split};
-use methods::imagine::Config as Imagine;
+use methods::imagine::{Concrete, Config as Imagine};
 use methods::{Model, covr2};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -196,14 +196,27 @@ impl Finetune {
         serde_json::to_string_pretty(&told).map_err(|e| RecipeError::Wrong(e.to_string()))
     }
 
-    /// Which method learns, given what the model that it begins with has; and whether that goes on.
-    fn method(&self, from: &Model) -> (Head, bool) {
-        match (&self.covr2, &self.head, &from.manifest.imagine) {
-            (Some(c), ..) => (Head::Covr2(c.clone()), false),
-            (None, Some(c), _) => (Head::Imagine(c.clone()), false),
-            (None, None, Some(c)) => (Head::Imagine(c.clone()), from.imagine.is_some()),
-            (None, None, None) => (Head::Imagine(Imagine::default()), false),
+    /// Which method learns, given what the model that it begins with has; and whether that goes on. Where the
+    /// model composes nothing itself, `joined` is what stands for it.
+    fn method(&self, from: &Model, joined: Concrete) -> Result<(Head, bool), RecipeError> {
+        let apart = from.manifest.backbone.blip2().is_err();
+        if apart && (self.compose.learns != Learns::Head || self.covr2.is_some()) {
+            return Err(RecipeError::Wrong(format!(
+                "{} sees and reads apart, so there is no composition that could learn; IMAGINE's head can, on its features: \
+                 learns = \"head\"",
+                from.manifest.name
+            )));
         }
+        let new = |c: &Imagine| match apart && c.concrete == Concrete::Composed {
+            true => Imagine { concrete: joined, ..c.clone() },
+            false => c.clone(),
+        };
+        Ok(match (&self.covr2, &self.head, &from.manifest.imagine) {
+            (Some(c), ..) => (Head::Covr2(c.clone()), false),
+            (None, Some(c), _) => (Head::Imagine(new(c)), false),
+            (None, None, Some(c)) => (Head::Imagine(c.clone()), from.imagine.is_some()),
+            (None, None, None) => (Head::Imagine(new(&Imagine::default())), false),
+        })
     }
 
     /// The model as it begins: named anew, with the head that goes on, if one does.
@@ -269,11 +282,11 @@ impl Finetune {
         Ok(Some(Read { learn, asked, val: Some(val), val_asked }))
     }
 
-    /// Follows the recipe from a model; what is already done in the folder is not done again. Leaves
-    /// `model/` and `run.json`; says how it ended, and what was left out with the reason.
+    /// Follows the recipe from a model, whose features are `joined` where it composes nothing itself; what is
+    /// already done in the folder is not done again. Leaves `model/` and `run.json`; says how it ended, and what was left out with the reason.
     pub fn follow(
         &self,
-        from: &Model,
+        (from, joined): (&Model, Concrete),
         dir: &Path,
         (checkpoint_every, validate_every): (usize, usize),
         tell: &mut (dyn FnMut(Progress) + Send),
@@ -293,7 +306,7 @@ impl Finetune {
             Learnt::Set(set, _) => protocol(set),
             Learnt::File(_) => Protocol::default(),
         };
-        let (head, goes_on) = self.method(from);
+        let (head, goes_on) = self.method(from, joined)?;
         let model = self.begun(from, goes_on, source, &rules)?;
         let stopped = || Ok((Ended::Stopped(0), Vec::new()));
         let Some(read) = self.read((source, watch), &rules, &model, dir, &report, stop)? else { return stopped() };
@@ -350,7 +363,7 @@ impl Finetune {
             val_tokens,
             val_questions: read.val_asked,
         };
-        let fingerprint = format!("{recipe}\nfrom {}\nof {data}\ntokens {keys}", from.manifest.weights);
+        let fingerprint = format!("{recipe}\nfrom {} {joined:?}\nof {data}\ntokens {keys}", from.manifest.weights);
         let place = Place { dir, fingerprint, checkpoint_every, validate_every };
         let (mut model, ended) = lesson.learn(model, &place, &mut |p| say(p), stop)?;
         if ended == Ended::Done {

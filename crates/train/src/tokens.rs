@@ -1,4 +1,5 @@
 //! What the vision transformer said of every frame, kept as f16: it is frozen, so it is asked once.
+//! Of a BLIP-2 that is all its tokens, of families that see one frame at a time one feature.
 //!
 //! On disk the numbers lie in one plain file beside a description of what they are; the file is
 //! memory-mapped, so that a world larger than memory can be learnt from, and a run that is killed
@@ -11,9 +12,9 @@ use domain::Digest;
 use half::f16;
 use memmap2::Mmap;
 use methods::Model;
-use nets::Device;
 use nets::blip2::{Blip2, Frames, Sight};
 use nets::weights::{Tensors, floats};
+use nets::{Backbone, Device};
 use rayon::prelude::*;
 use scenes::Rng;
 use std::borrow::Cow;
@@ -42,8 +43,7 @@ pub struct Tokens {
 }
 
 impl Tokens {
-    /// Runs every frame through the vision transformer once. `None` if it was stopped; a model that is
-    /// no BLIP-2 is an error.
+    /// Runs every frame through the vision transformer once. `None` if it was stopped.
     pub fn in_memory(
         model: &Model,
         source: &dyn Source,
@@ -67,9 +67,8 @@ impl Tokens {
 
     /// How many bytes [`Tokens::on_disk`] will take for these items.
     pub fn bytes(model: &Model, source: &dyn Source) -> Result<u64, TrainError> {
-        let config = model.manifest.backbone.blip2()?;
         let frames: usize = source.frames().iter().sum();
-        Ok((frames * config.tokens() * config.vit_width * 2) as u64)
+        Ok((frames * model.manifest.backbone.seen().iter().product::<usize>() * 2) as u64)
     }
 
     /// The same in the file `path`, or what lies there already if it is of these items and this
@@ -151,13 +150,8 @@ impl Tokens {
     }
 
     fn sight_of(&self, net: &Blip2, items: impl Iterator<Item = Vec<usize>>, device: &Device) -> Sight {
-        let mut of = Vec::new();
-        let mut wanted = Vec::new();
-        for frames in items {
-            of.push((wanted.len()..wanted.len() + frames.len()).collect());
-            wanted.extend(frames);
-        }
-        self.look(net, &wanted, Frames { of }, device)
+        let (wanted, frames) = chosen(items);
+        self.look(net, &wanted, frames, device)
     }
 
     /// What each frame of an item shows alone: as many pictures as it has frames.
@@ -167,7 +161,18 @@ impl Tokens {
         self.look(net, &wanted, Frames { of }, device)
     }
 
+    /// What some items show to a backbone that sees one frame at a time: [`nets::Backbone::looked`].
+    pub fn looked(&self, backbone: &Backbone, items: &[usize], device: &Device) -> (Tensor<2>, Tensor<2>) {
+        let (wanted, frames) = chosen(items.iter().map(|item| self.frames[*item].clone().collect()));
+        backbone.looked(self.gathered(&wanted, device), &frames)
+    }
+
     fn look(&self, net: &Blip2, wanted: &[usize], of: Frames, device: &Device) -> Sight {
+        net.sight(self.gathered(wanted, device), &of)
+    }
+
+    /// What was kept of some frames (N, T, W).
+    fn gathered(&self, wanted: &[usize], device: &Device) -> Tensor<3> {
         let mut out = vec![0.0f32; wanted.len() * self.frame];
         out.par_chunks_mut(self.frame).zip(wanted).for_each(|(out, frame)| match &self.store {
             Store::Memory(values) => {
@@ -180,7 +185,7 @@ impl Tokens {
             }
         });
         let tokens = Tensor::<1>::from_data(TensorData::new(out, [wanted.len() * self.frame]), device);
-        net.sight(tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens]), &of)
+        tokens.reshape([wanted.len(), self.tokens, self.frame / self.tokens])
     }
 
     /// Digest of all that they depend on: items, network and view; of those on disk only.
@@ -195,31 +200,45 @@ impl Tokens {
 
     /// Where everything will lie, and how many frames there are.
     fn plan(model: &Model, source: &dyn Source) -> Result<(Self, usize), TrainError> {
-        let config = model.manifest.backbone.blip2()?;
+        let [tokens, width] = model.manifest.backbone.seen();
         let mut at = 0;
         let frames = source.frames().into_iter().map(|n| {
             at += n;
             at - n..at
         });
         let frames = frames.collect();
-        let (tokens, frame) = (config.tokens(), config.tokens() * config.vit_width);
-        Ok((Self { store: Store::Memory(Vec::new()), frame, tokens, frames, key: None }, at))
+        Ok((Self { store: Store::Memory(Vec::new()), frame: tokens * width, tokens, frames, key: None }, at))
     }
+}
+
+/// Frames of several items one after the other, and which are whose.
+fn chosen(items: impl Iterator<Item = Vec<usize>>) -> (Vec<usize>, Frames) {
+    let (mut of, mut wanted) = (Vec::new(), Vec::new());
+    for frames in items {
+        of.push((wanted.len()..wanted.len() + frames.len()).collect());
+        wanted.extend(frames);
+    }
+    (wanted, Frames { of })
 }
 
 fn see(model: &Model, frames: &[Cow<'_, media::Frame>]) -> Result<Vec<f16>, TrainError> {
     let frames: Vec<&media::Frame> = frames.iter().map(AsRef::as_ref).collect();
-    let seen = model.backbone.blip2()?.see(model.manifest.view.tensor(&frames, &model.device));
+    let seen = model.backbone.see(model.manifest.view.tensor(&frames, &model.device));
     Ok(floats(seen).into_par_iter().map(f16::from_f32).collect())
 }
 
 /// Which items, seen by which network, through which view.
 fn key(model: &Model, source: &dyn Source) -> Result<Digest, TrainError> {
-    let net = model.backbone.blip2()?;
     let mut vit = Tensors::default();
-    vit.add("vit", Tensors::of(&net.vit));
-    vit.add("ln_vision", Tensors::of(&net.ln_vision));
     let mut text = format!("tokens 1\0{}\0{}", model.manifest.view, model.manifest.sampling);
+    match model.backbone.blip2() {
+        Ok(net) => {
+            vit.add("vit", Tensors::of(&net.vit));
+            vit.add("ln_vision", Tensors::of(&net.ln_vision));
+        }
+        // Its weights never change here.
+        Err(_) => text.push_str(&format!("\0{}", model.manifest.weights)),
+    }
     for (name, (_, values)) in &vit.map {
         let bytes: Vec<u8> = values.iter().flat_map(|v| v.to_le_bytes()).collect();
         text.push_str(&format!("\0{name}\0{}", Digest::of(&bytes)));

@@ -60,19 +60,15 @@ fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         Some(name) => models::load(&Shelf::open().find(name)?, &nets::cpu())?.0,
         None => models::embedded(&nets::cpu())?,
     };
-    if let Err(e) = from.manifest.backbone.blip2() {
-        let failure = Failure::usage(format!("cannot train {}: {e}", from.manifest.name));
-        return Err(failure.hint(
-            "IMAGINE's head learns on the vectors of any family: likebut embed, then a recipe like recipes/vectors-adapter.toml",
-        ));
-    }
     if typed.from.is_none() {
         context
             .say(format!("beginning with {}, the model inside the program; --from names another", from.manifest.name));
     }
     folder(&typed.out)?;
     let every = (typed.checkpoint_every, typed.validate_every);
-    let ended = shown_while(context, &mut |tell| recipe.follow(&from, &typed.out, every, tell, &interrupt::requested));
+    let ended = shown_while(context, &mut |tell| {
+        recipe.follow((&from, models::joined(&from)), &typed.out, every, tell, &interrupt::requested)
+    });
     let (ended, left_out) = ended?;
     for (name, why) in &left_out {
         context.say(format!("left out: {name}: {why}"));

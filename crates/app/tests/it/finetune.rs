@@ -100,6 +100,30 @@ fn a_model_learns_from_a_published_set() {
 }
 
 #[test]
+fn a_head_learns_on_a_clip_and_is_asked_like_any_method() {
+    let home = Home::new();
+    write_clip(&home);
+    write_shop(&home);
+    let head = recipe("train = \"shop/questions.csv\"\nheld_out = 0.2", "[head]\nprototypes = 8\ntop_k = 3\n");
+    home.write("head.toml", head.replace("[compose]\n", "[compose]\nlearns = \"head\"\n"));
+    let run = home.run(&["train", "head.toml", "--from", "clip", "--out", "run"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    let manifest = read(&home, "run/model/manifest.json");
+    assert_eq!(
+        (manifest["backbone"]["family"].as_str(), manifest["imagine"]["concrete"].as_str()),
+        (Some("clip"), Some("sum"))
+    );
+    // One feature a frame and no more is kept.
+    let tokens = std::fs::metadata(home.path("run/tokens/train.f16")).unwrap().len();
+    let embed = manifest["backbone"]["embed"].as_u64().unwrap();
+    assert_eq!(tokens, 23 * embed * 2);
+    home.run(&["add", "shop/photos", "--model", "run/model", "--library", "lib"]);
+    let found =
+        home.run(&["find", "shop/photos/0a.png", "the red one", "--model", "run/model", "--library", "lib", "--json"]);
+    assert_eq!(found.works().json()["query"]["method"], "imagine", "{found:?}");
+}
+
+#[test]
 fn a_recipe_with_a_set_says_what_it_lacks() {
     let home = Home::new();
     write_shop(&home);
@@ -111,5 +135,5 @@ fn a_recipe_with_a_set_says_what_it_lacks() {
     home.write("a.toml", recipe("train = \"shop/nothing.csv\"", ""));
     train(&[]).fails_after_notice(5, "nothing.csv");
     write_clip(&home);
-    train(&["--from", "clip"]).fails(2, "cannot train clip");
+    train(&["--from", "clip"]).fails(2, "learns = \"head\"");
 }

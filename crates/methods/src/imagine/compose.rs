@@ -1,6 +1,6 @@
 //! IMAGINE as a method: a reference and words in, one probe out.
 
-use super::{Config, Imagine, WordsFeature};
+use super::{Concrete, Config, Imagine, WordsFeature};
 use crate::model::rows;
 use crate::{Asked, Method, MethodError, Model, ModelError, Seen};
 use burn::tensor::Tensor;
@@ -12,7 +12,26 @@ use std::sync::Arc;
 /// What the backbone makes of references and words: the reference, the words, and both composed, each (B, D).
 pub fn hear(net: &Blip2, sight: &Sight, words: &Words, c: &Config) -> (Tensor<2>, Tensor<2>, Tensor<2>) {
     let [looked, read, composed] = net.qformer.hear(sight, words);
-    (pool(net.shown(looked)), said(net, read, words, c), pool(net.composed(composed)))
+    let (v, x) = (pool(net.shown(looked)), said(net, read, words, c));
+    let f = match c.concrete {
+        Concrete::Composed => pool(net.composed(composed)),
+        Concrete::Sum | Concrete::Added => {
+            let v = normalise(v.clone());
+            apart(v.clone(), v, x.clone(), c).1
+        }
+    };
+    (v, x, f)
+}
+
+/// What families that see and read apart make of words, and of both together: unit vectors (B, D) of the words,
+/// and the concrete feature. `seen` are unit vectors, `shown` and `said` features as the network makes them.
+pub fn apart(seen: Tensor<2>, shown: Tensor<2>, said: Tensor<2>, c: &Config) -> (Tensor<2>, Tensor<2>) {
+    let words = normalise(said.clone());
+    let both = match c.concrete {
+        Concrete::Added => normalise(shown + said),
+        Concrete::Composed | Concrete::Sum => (seen + words.clone()) * 0.5,
+    };
+    (words, both)
 }
 
 /// What the words alone are: unit vectors (B, E) from the first token, or means over all tokens (B, E).
@@ -46,13 +65,14 @@ pub struct Composer {
 }
 
 impl Composer {
-    /// From a model that holds IMAGINE's head on a BLIP-2.
+    /// From a model that holds IMAGINE's head, on a backbone that its settings fit.
     pub fn new(model: Arc<Model>) -> Result<Self, ModelError> {
-        if let Err(source) = model.backbone.blip2() {
-            return Err(ModelError::Family { method: "imagine", model: model.manifest.name.clone(), source });
-        }
-        if model.imagine.is_none() || model.manifest.imagine.is_none() {
-            return Err(ModelError::NoHead { model: model.manifest.name.clone(), method: "imagine" });
+        let (name, method) = (model.manifest.name.clone(), "imagine");
+        match (&model.imagine, &model.manifest.imagine) {
+            (Some(_), Some(c)) => {
+                c.fits(&model.manifest.backbone).map_err(|source| ModelError::Family { method, model: name, source })?
+            }
+            _ => return Err(ModelError::NoHead { model: name, method }),
         }
         Ok(Self { space: model.space(), model })
     }
@@ -84,12 +104,17 @@ impl Method for Composer {
         if asked.is_empty() {
             return Ok(Vec::new());
         }
-        let net = self.model.backbone.blip2()?;
         let seen: Vec<&Seen> = asked.iter().map(|a| a.reference).collect();
         let texts: Vec<&str> = asked.iter().map(|a| a.words).collect();
-        let sight = self.model.sight(&seen)?;
         let words = self.model.words.batch(&texts, &self.model.device);
-        let (reference, said, composed) = hear(net, &sight, &words, config);
+        let (reference, said, composed) = match self.model.backbone.blip2() {
+            Ok(net) => hear(net, &self.model.sight(&seen)?, &words, config),
+            Err(_) => {
+                let (reference, shown) = self.model.looked(&seen);
+                let (said, both) = apart(reference.clone(), shown, self.model.backbone.text_features(&words), config);
+                (reference, said, both)
+            }
+        };
         let probes = rows(query(head, config, reference, said, composed))
             .into_iter()
             .map(|q| Probe::single("composed", self.space.clone(), q));

@@ -188,6 +188,19 @@ pub enum SchemaTarget {
     Concrete,
 }
 
+/// What reference and words are together, before anything is imagined (Eq. 7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Concrete {
+    /// What the backbone makes of both, read together. Stated; BLIP-2 can.
+    #[default]
+    Composed,
+    /// Half of each, as unit vectors: for families that see and read apart.
+    Sum,
+    /// Both, as the network makes them, added: as BGE-VL was trained.
+    Added,
+}
+
 /// IMAGINE's settings.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -246,6 +259,9 @@ pub struct Config {
     pub confidence_hidden: usize,
     /// What stands for a text. Open; see [`WordsFeature`].
     pub words_feature: WordsFeature,
+    /// What reference and words are together. Stated: the Q-Former's composition; other families have none.
+    #[serde(skip_serializing_if = "is_composed")]
+    pub concrete: Concrete,
     /// Who makes the target's feature. Open; see [`Target`].
     pub target: Target,
     /// How the right target is told from the batch's others (Eq. 12). Inferred: from the query's side.
@@ -295,6 +311,7 @@ impl Default for Config {
             confidence_width: ConfidenceWidth::One,
             confidence_hidden: 64,
             words_feature: WordsFeature::Cls,
+            concrete: Concrete::Composed,
             target: Target::Online,
             classification: Classification::OneWay,
             classification_weight: 1.0,
@@ -308,7 +325,19 @@ impl Default for Config {
     }
 }
 
+fn is_composed(concrete: &Concrete) -> bool {
+    *concrete == Concrete::Composed
+}
+
 impl Config {
+    /// Whether a backbone makes all the features that these settings ask for.
+    pub fn fits(&self, backbone: &nets::Config) -> Result<(), nets::FamilyError> {
+        match self.concrete == Concrete::Composed || self.words_feature != WordsFeature::Cls {
+            true => backbone.blip2().map(|_| ()),
+            false => Ok(()),
+        }
+    }
+
     /// Networks large enough for the paper's 0.95 M added parameters at D = 256: which networks the
     /// authors drew cannot be told from the count, but these fit it.
     pub fn paper_sized() -> Self {

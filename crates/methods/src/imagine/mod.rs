@@ -7,7 +7,9 @@
 //! shifts the composed feature, as far as the model has confidence in it.
 //!
 //! # What it sees
-//! The reference's sampled frames and the modification text, through BLIP-2.
+//! The reference's sampled frames and the modification text, through BLIP-2. A head alone can be trained on a
+//! CLIP or SigLIP, too, which see and read apart: there both features joined stand for the composed one
+//! ([`Concrete`]); the paper has no such thing.
 //!
 //! # How it composes
 //! | equation | here |
@@ -15,7 +17,7 @@
 //! | 1–2: attention over the batch, momentum update | [`Prototypes::follow`] |
 //! | 3–5: scores, top k, weighted pooling | [`Prototypes::imagery`] |
 //! | 6: fusion of the two imageries | [`Imagine::imagine`] |
-//! | 7: the concrete composed feature | `Blip2::composed_tokens`, pooled |
+//! | 7: the concrete composed feature | `Blip2::composed_tokens`, pooled; else [`apart`] |
 //! | 8–11: modulation, confidence, `(1 + c·γ) ⊙ f + c·β` | [`Imagine::modulate`] |
 //! | 12–14: losses | [`loss`] |
 //!
@@ -49,10 +51,10 @@ mod modulation;
 mod prototypes;
 mod variants;
 
-pub use compose::{Composer, hear, query, say};
+pub use compose::{Composer, apart, hear, query, say};
 pub use config::{
-    Axis, Begin, Composition, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Pool, Schema,
-    SchemaTarget, Selection, Space, Target, WordsFeature,
+    Axis, Begin, Composition, Concrete, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Pool,
+    Schema, SchemaTarget, Selection, Space, Target, WordsFeature,
 };
 pub use explain::{Explanation, Library, Used, explain};
 pub use loss::{Features, Losses, loss};
