@@ -31,7 +31,7 @@ use crate::filed::{Filed, digest_of, groups};
 use crate::follow::{Record, made_of};
 use crate::imported::families;
 use crate::questions::Asked;
-use crate::recipe::{Precision, RecipeError, is_default};
+use crate::recipe::{Precision, RecipeError, begins, is_default};
 use crate::reproduce::{frames_of, protocol};
 use crate::run::{Ended, Progress, TrainError};
 use crate::tokens::Tokens;
@@ -211,12 +211,18 @@ impl Finetune {
             true => Imagine { concrete: joined, ..c.clone() },
             false => c.clone(),
         };
-        Ok(match (&self.covr2, &self.head, &from.manifest.imagine) {
+        let (head, goes_on) = match (&self.covr2, &self.head, &from.manifest.imagine) {
             (Some(c), ..) => (Head::Covr2(c.clone()), false),
             (None, Some(c), _) => (Head::Imagine(new(c)), false),
             (None, None, Some(c)) => (Head::Imagine(c.clone()), from.imagine.is_some()),
             (None, None, None) => (Head::Imagine(new(&Imagine::default())), false),
-        })
+        };
+        if let (Ok(backbone), Head::Imagine(c), Learns::QFormer, false) =
+            (from.manifest.backbone.blip2(), &head, self.compose.learns, goes_on)
+        {
+            begins(c, backbone.queries)?;
+        }
+        Ok((head, goes_on))
     }
 
     /// The model as it begins: named anew, with the head that goes on, if one does.
@@ -283,7 +289,8 @@ impl Finetune {
     }
 
     /// Follows the recipe from a model, whose features are `joined` where it composes nothing itself; what is
-    /// already done in the folder is not done again. Leaves `model/` and `run.json`; says how it ended, and what was left out with the reason.
+    /// already done in the folder is not done again. Leaves `model/` and `run.json`; says how it ended, and
+    /// what was left out, with the reason.
     pub fn follow(
         &self,
         (from, joined): (&Model, Concrete),

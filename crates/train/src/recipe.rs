@@ -71,6 +71,17 @@ impl From<Precision> for nets::layers::Precision {
     }
 }
 
+/// Whether a backbone of so many queries has what the prototypes begin as.
+pub(crate) fn begins(head: &Imagine, queries: usize) -> Result<(), RecipeError> {
+    match matches!(head.begin, Begin::Slots | Begin::Queries) && head.prototypes != queries {
+        true => Err(RecipeError::Wrong(format!(
+            "prototypes that begin as slots or queries are as many as those: {queries}, not {}",
+            head.prototypes
+        ))),
+        false => Ok(()),
+    }
+}
+
 pub(crate) fn is_default(p: &Precision) -> bool {
     *p == Precision::default()
 }
@@ -150,14 +161,8 @@ impl Recipe {
             )));
         }
         let (head, stage) = (&recipe.head, &recipe.imagine);
-        if matches!(head.begin, Begin::Slots | Begin::Queries)
-            && head.prototypes != config.queries
-            && recipe.covr2.is_none()
-        {
-            return Err(RecipeError::Wrong(format!(
-                "prototypes that begin as slots or queries are as many as those: {}, not {}",
-                config.queries, head.prototypes
-            )));
+        if recipe.covr2.is_none() {
+            begins(head, config.queries)?;
         }
         if stage.families.saturating_mul(stage.triplets) < 2 {
             return Err(RecipeError::Wrong(
