@@ -471,7 +471,7 @@ impl From<Part> for domain::Split {
   likebut train recipes/scenes-toy.toml --out runs/toy      begin, or go on after a stop
   likebut eval world --model runs/toy/model                 mark what came out
   likebut train mine.toml --from scenes-toy --out runs/mine where the shipped model ended, not at nothing
-  likebut train recipes/shop.toml --out runs/shop           your own questions about your own pictures
+  likebut train recipes/shop.toml --out runs/shop           on questions about your own pictures
   likebut train recipes/cirr.toml --from blip2-itm-vit-g-coco --out runs/cirr
   likebut train recipes/vectors-adapter.toml --out runs/va  IMAGINE's head on vectors made elsewhere")]
 pub struct Train {
