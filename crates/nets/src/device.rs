@@ -6,8 +6,9 @@
 pub use burn::tensor::Device;
 
 use std::cell::Cell;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// A device that is not to be had.
 #[derive(Debug, thiserror::Error)]
@@ -36,13 +37,52 @@ pub fn instructions() -> &'static str {
 /// network is many short loops: the one inside the program took nearly twice as long that way. Between two loops
 /// the others would fall asleep, and waking one takes longer than some loops: one picture took a tenth longer.
 /// So whoever runs a network, or trains one, does it in here. Whatever else wants a processor goes first.
+///
+/// The others are asked before the work begins, and who comes later is sent away: a thread in the midst of a piece
+/// of the work may look for something to do while it waits for another piece, and if it then stayed awake *on top of*
+/// its own piece until the work is over, the work would never be over.
 pub fn together<T: Send>(work: impl FnOnce() -> T + Send) -> T {
-    let over = Arc::new(AtomicBool::new(false));
     rayon::scope(|_| {
-        let _watch = Watch { over: over.clone(), before: AWAKE.replace(true) };
-        rayon::spawn_broadcast(move |_| stay_awake(&over));
+        let watch = Watch { gate: Arc::new(Gate::default()), before: AWAKE.replace(true) };
+        // Whoever is awake already watches for the work around this one.
+        if !watch.before {
+            let gate = watch.gate.clone();
+            rayon::spawn_broadcast(move |_| stay_awake(&gate));
+            watch.gate.close_behind(rayon::current_num_threads() - 1);
+        }
         work()
     })
+}
+
+/// How long the others are waited for: longer than waking one takes, and nothing beside a network.
+const PATIENCE: Duration = Duration::from_micros(100);
+
+/// Who stays awake for a work: open before it begins, closed while it goes on, then over.
+#[derive(Default)]
+struct Gate {
+    closed: Mutex<bool>,
+    inside: AtomicUsize,
+    over: AtomicBool,
+}
+
+impl Gate {
+    /// Whether it was still open.
+    fn enter(&self) -> bool {
+        let closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !*closed {
+            self.inside.fetch_add(1, Ordering::AcqRel);
+        }
+        !*closed
+    }
+
+    /// Waits a little for so many to enter, and lets nobody in after them.
+    fn close_behind(&self, others: usize) {
+        let until = Instant::now() + PATIENCE;
+        while self.inside.load(Ordering::Acquire) < others && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        *self.closed.lock().unwrap_or_else(PoisonError::into_inner) = true;
+    }
 }
 
 thread_local! {
@@ -52,25 +92,26 @@ thread_local! {
 
 /// Ends the watch of the other threads, also where the work panics.
 struct Watch {
-    over: Arc<AtomicBool>,
+    gate: Arc<Gate>,
     /// Work may be begun while this thread waits in the midst of other work.
     before: bool,
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.over.store(true, Ordering::Release);
+        self.gate.over.store(true, Ordering::Release);
         AWAKE.set(self.before);
     }
 }
 
 /// Looks for loops to share in, until the work is over. Only the first of such calls of a thread: one more would
 /// lie on top of it, and where works overlap for long, so would one after the other.
-fn stay_awake(over: &AtomicBool) {
-    if AWAKE.replace(true) {
+fn stay_awake(gate: &Gate) {
+    if AWAKE.get() || !gate.enter() {
         return;
     }
-    while !over.load(Ordering::Acquire) {
+    AWAKE.set(true);
+    while !gate.over.load(Ordering::Acquire) {
         if rayon::yield_now() != Some(rayon::Yield::Executed) {
             std::thread::yield_now();
         }
@@ -94,7 +135,6 @@ pub fn device(name: &str) -> Result<Device, DeviceError> {
 mod tests {
     use super::*;
     use rayon::prelude::*;
-    use std::time::{Duration, Instant};
 
     /// Some short loops.
     fn loops(n: u32) -> u32 {
@@ -110,6 +150,17 @@ mod tests {
         });
         let expected = 2 * 190 * (0..40u32).map(|n| n * n.saturating_sub(1) / 2).sum::<u32>();
         assert_eq!(sums, [expected; 6]);
+    }
+
+    #[test]
+    fn nobody_watches_in_the_midst_of_the_work() {
+        // Many works whose first loop begins at once: who has a piece of it must not stay for the end of it.
+        let began = Instant::now();
+        for i in 0..20_000u32 {
+            let sum: u32 = together(|| (0..32u32).into_par_iter().with_max_len(1).map(|x| x ^ i).sum());
+            assert_eq!(sum, (0..32u32).map(|x| x ^ i).sum::<u32>());
+            assert!(began.elapsed() < Duration::from_secs(300), "too slow after {i} works");
+        }
     }
 
     #[test]
