@@ -109,7 +109,7 @@ fn two_methods_are_compared_reported_and_run_again() {
     assert_eq!(json["comparisons"][0]["left"], "imagine");
     for (form, says) in [
         ("md", format!("**{:.1}**", 100.0 * marked)),
-        ("csv", format!("imagine,all,,R@1,{marked:.9}")),
+        ("csv", format!("imagine,all,,R@1,{}", (marked * 1e9).round() / 1e9)),
         ("json", "\"comparisons\"".to_owned()),
         ("tex", "\\toprule".to_owned()),
     ] {
