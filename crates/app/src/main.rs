@@ -17,6 +17,7 @@ mod progress;
 mod settings;
 mod shelf;
 mod speed;
+mod stages;
 mod terminal;
 mod walk;
 

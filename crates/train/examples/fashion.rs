@@ -23,7 +23,7 @@ use train::adapt::{Adapt, Fixed};
 use train::compose::{Learns, Rows, Settings};
 use train::imported::families;
 use train::questions::Asked;
-use train::run::{Plan, train};
+use train::run::{Pauses, train};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// Fixed before anything was marked; nothing was chosen on the validation brands.
@@ -142,17 +142,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 head: config.clone(),
             };
             let dir = std::env::temp_dir().join(format!("likebut-fashion-{}-{name}-{seed}", std::process::id()));
-            let plan = Plan {
-                steps: LEARNING.steps,
-                restarts: Vec::new(),
-                rate: LEARNING.rate,
-                warmup: LEARNING.warmup,
-                decay: LEARNING.decay,
-                precision: nets::layers::Precision::F32,
-                validate_every: 0,
-                checkpoint_every: 0,
-                dir: &dir,
-            };
+            let plan = LEARNING.plan(nets::layers::Precision::F32, Pauses { checkpoint: 0, validate: 0 }, &dir);
             let net = task.begin(Imagine::new(&config, model.manifest.backbone.embed(), &device));
             let (net, _) = train(&task, net, &plan, name, &mut |_| (), &|| false)?;
             std::fs::remove_dir_all(&dir)?;

@@ -13,7 +13,7 @@
 use crate::TrainError;
 use crate::adamw::Grads;
 use crate::questions::{Asked, Batches, also_right, described};
-use crate::run::{Step, Task};
+use crate::run::{Pauses, Plan, Step, Task};
 use crate::tokens::Tokens;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
@@ -22,11 +22,12 @@ use methods::imagine::{self, Begin, Every, Followed, Imagine, Prototypes, Target
 use methods::{Gallery, Model};
 use nets::Device;
 use nets::blip2::{Blip2, Sight, Words, pool};
-use nets::layers::normalise;
+use nets::layers::{Precision, normalise};
 use nets::weights::floats;
 use rayon::prelude::*;
 use scenes::Rng;
 use std::collections::BTreeMap;
+use std::path::Path;
 
 /// What learns by gradient.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -77,6 +78,20 @@ impl Settings {
     /// How batches are made.
     pub fn batches(&self, seed: u64) -> Batches {
         Batches { families: self.families, triplets: self.triplets, seed }
+    }
+
+    /// How the loop runs: one rise and fall of the rate.
+    pub fn plan<'a>(&self, precision: Precision, pauses: Pauses, dir: &'a Path) -> Plan<'a> {
+        Plan {
+            steps: self.steps,
+            restarts: Vec::new(),
+            rate: self.rate,
+            warmup: self.warmup,
+            decay: self.decay,
+            precision,
+            pauses,
+            dir,
+        }
     }
 }
 

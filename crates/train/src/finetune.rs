@@ -33,7 +33,7 @@ use crate::imported::families;
 use crate::questions::Asked;
 use crate::recipe::{Precision, RecipeError, begins, is_default};
 use crate::reproduce::{frames_of, protocol};
-use crate::run::{Ended, Progress, TrainError};
+use crate::run::{Ended, Pauses, Progress, TrainError};
 use crate::tokens::Tokens;
 use crate::triplets::{Lesson, Place};
 use benchmarks::sets::{Set, mine, set};
@@ -295,7 +295,7 @@ impl Finetune {
         &self,
         (from, joined): (&Model, Concrete),
         dir: &Path,
-        (checkpoint_every, validate_every): (usize, usize),
+        pauses: Pauses,
         tell: &mut (dyn FnMut(Progress) + Send),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<(Ended, Vec<(String, String)>), TrainError> {
@@ -371,7 +371,7 @@ impl Finetune {
             val_questions: read.val_asked,
         };
         let fingerprint = format!("{recipe}\nfrom {} {joined:?}\nof {data}\ntokens {keys}", from.manifest.weights);
-        let place = Place { dir, fingerprint, checkpoint_every, validate_every };
+        let place = Place { dir, fingerprint, pauses };
         let (mut model, ended) = lesson.learn(model, &place, &mut |p| say(p), stop)?;
         if ended == Ended::Done {
             model.manifest.made = made_of(&recipe, method, Some(from));

@@ -5,7 +5,7 @@ use crate::compose::Head;
 use crate::data::Drawn;
 use crate::pretrain::{self, Pretrain, families};
 use crate::questions::questions;
-use crate::run::{Ended, Plan, Progress, TrainError, train};
+use crate::run::{Ended, Pauses, Plan, Progress, TrainError, train};
 use crate::tokens::Tokens;
 use crate::triplets::{Lesson, Place};
 use crate::{Recipe, Stage};
@@ -24,10 +24,8 @@ pub struct Run<'a> {
     pub dir: &'a Path,
     /// Stop after this stage.
     pub until: Stage,
-    /// Updates between two checkpoints.
-    pub checkpoint_every: usize,
-    /// Updates between two looks at the validation split.
-    pub validate_every: usize,
+    /// How often it pauses.
+    pub pauses: Pauses,
     /// A model whose backbone, view and words the run begins with, instead of random weights; the recipe's
     /// coarse stage, which only shortens the way there, is then left out.
     pub from: Option<&'a Model>,
@@ -124,8 +122,7 @@ pub fn follow(
             warmup: s.warmup,
             decay: s.decay,
             precision: recipe.precision.into(),
-            validate_every: run.validate_every,
-            checkpoint_every: run.checkpoint_every,
+            pauses: run.pauses,
             dir: run.dir,
         };
         let tell = &mut |p: Progress| say(p);
@@ -200,12 +197,7 @@ pub fn follow(
         val_tokens: &val_tokens,
         val_questions: questions(&set, &val, &families(&val), &model).concat(),
     };
-    let place = Place {
-        dir: run.dir,
-        fingerprint: run.fingerprint(recipe, Stage::Imagine)?,
-        checkpoint_every: run.checkpoint_every,
-        validate_every: run.validate_every,
-    };
+    let place = Place { dir: run.dir, fingerprint: run.fingerprint(recipe, Stage::Imagine)?, pauses: run.pauses };
     let (mut model, ended) = lesson.learn(model, &place, &mut |p| say(p), stop)?;
     if ended == Ended::Done {
         let method = recipe.method().name();

@@ -26,7 +26,7 @@ use crate::compose::{Learns, Rows, Settings};
 use crate::follow::machine;
 use crate::questions::Asked;
 use crate::recipe::RecipeError;
-use crate::run::{Ended, Plan, Progress, TrainError, train};
+use crate::run::{Ended, Pauses, Progress, TrainError, train};
 use benchmarks::{Benchmark, Protocol, sets::triplets};
 use domain::{Digest, Split};
 use methods::imagine::{Config, Imagine};
@@ -211,17 +211,7 @@ pub fn follow(
         device: device.clone(),
         head: recipe.head.clone(),
     };
-    let plan = Plan {
-        steps: s.steps,
-        restarts: Vec::new(),
-        rate: s.rate,
-        warmup: s.warmup,
-        decay: s.decay,
-        precision: nets::layers::Precision::F32,
-        validate_every: 100,
-        checkpoint_every: 200,
-        dir,
-    };
+    let plan = s.plan(nets::layers::Precision::F32, Pauses { checkpoint: 200, validate: 100 }, dir);
     let net = task.begin(Imagine::new(&recipe.head, items.dim, &device));
     let (net, ended) = train(&task, net, &plan, &made.to_string(), tell, stop)?;
     if ended != Ended::Done {

@@ -38,5 +38,5 @@ pub use finetune::Finetune;
 pub use follow::{Run, follow};
 pub use journal::Journal;
 pub use recipe::{Precision, Recipe, RecipeError, Stage};
-pub use run::{Ended, Progress, TrainError, train};
+pub use run::{Ended, Pauses, Progress, TrainError, train};
 pub use tokens::Tokens;

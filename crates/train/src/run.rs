@@ -62,6 +62,15 @@ pub trait Task: Sync {
     fn validate(&self, net: &Self::Net) -> Vec<(&'static str, f32)>;
 }
 
+/// How often a run pauses, in updates.
+#[derive(Clone, Copy, Debug)]
+pub struct Pauses {
+    /// Updates between two checkpoints; 0 only at the end.
+    pub checkpoint: usize,
+    /// Updates between two looks at what is watched on; 0 never.
+    pub validate: usize,
+}
+
 /// How the loop runs.
 pub struct Plan<'a> {
     /// Updates until the rate is down for the first time.
@@ -76,10 +85,8 @@ pub struct Plan<'a> {
     pub decay: f32,
     /// In what linear layers multiply, forward and backward.
     pub precision: Precision,
-    /// Updates between two looks at the validation split; 0 never.
-    pub validate_every: usize,
-    /// Updates between two checkpoints; 0 only at the end.
-    pub checkpoint_every: usize,
+    /// How often it pauses.
+    pub pauses: Pauses,
     /// Where checkpoints and the journal go.
     pub dir: &'a Path,
 }
@@ -260,14 +267,14 @@ pub fn train<T: Task>(
 
         let mut values = vec![("loss", loss), ("rate", rate as f32), ("gradient", gradient)];
         values.extend(marks);
-        if plan.validate_every > 0 && (step.is_multiple_of(plan.validate_every) || step == total) {
+        if plan.pauses.validate > 0 && (step.is_multiple_of(plan.pauses.validate) || step == total) {
             values.extend(nets::together(|| task.validate(&net)));
         }
         let secs = began.elapsed().as_secs_f64() / (step - first) as f64;
         journal.add(step, secs, &values)?;
         let line = values.iter().map(|(n, v)| format!("{n} {v:.4}")).collect::<Vec<_>>().join("  ");
         tell(Progress { stage: task.name(), done: step, total, line, notice: false });
-        if (plan.checkpoint_every > 0 && step.is_multiple_of(plan.checkpoint_every)) || step == total {
+        if (plan.pauses.checkpoint > 0 && step.is_multiple_of(plan.pauses.checkpoint)) || step == total {
             place.write(step, fingerprint, &net, &adam)?;
         }
     }

@@ -8,7 +8,7 @@ use crate::adapt::{Adapt, Fixed};
 use crate::compose::{self, Compose, Head, Learns, Net, Settings};
 use crate::questions::Asked;
 use crate::recipe::Precision;
-use crate::run::{Ended, Plan, Progress, train};
+use crate::run::{Ended, Pauses, Progress, train};
 use crate::tokens::Tokens;
 use methods::imagine::{Imagine, Target};
 use methods::{Gallery, Model};
@@ -40,16 +40,14 @@ pub struct Lesson<'a> {
     pub val_questions: Vec<Asked>,
 }
 
-/// Where checkpoints and the journal lie, and how often they are written.
+/// Where checkpoints and the journal lie, and how often one is written and the other told how well it does.
 pub struct Place<'a> {
     /// The run's folder.
     pub dir: &'a Path,
     /// Everything that the result depends on.
     pub fingerprint: String,
-    /// Updates between two checkpoints.
-    pub checkpoint_every: usize,
-    /// Updates between two looks at what is watched on.
-    pub validate_every: usize,
+    /// How often both happen.
+    pub pauses: Pauses,
 }
 
 impl Lesson<'_> {
@@ -65,17 +63,7 @@ impl Lesson<'_> {
         let cpu = nets::cpu();
         let device = cpu.clone().autodiff();
         let s = self.settings;
-        let plan = Plan {
-            steps: s.steps,
-            restarts: Vec::new(),
-            rate: s.rate,
-            warmup: s.warmup,
-            decay: s.decay,
-            precision: self.precision.into(),
-            validate_every: place.validate_every,
-            checkpoint_every: place.checkpoint_every,
-            dir: place.dir,
-        };
+        let plan = s.plan(self.precision.into(), place.pauses, place.dir);
         // What is drawn here must not depend on what was drawn before, which a resumed run leaves out.
         let reseed = || {
             device.seed(self.seed + 1);

@@ -3,7 +3,7 @@
 use serde_json::json;
 use train::imported::{Imported, follow};
 use train::run::Ended;
-use train::{Finetune, Recipe, Run, Stage};
+use train::{Finetune, Pauses, Recipe, Run, Stage};
 
 use crate::cli;
 use crate::commands::{Context, print_json};
@@ -11,8 +11,8 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
 use crate::paths::shown;
-use crate::progress::Progress;
 use crate::shelf::Shelf;
+use crate::stages::Stages;
 
 /// IMAGINE's head on vectors that were made elsewhere.
 fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
@@ -21,13 +21,9 @@ fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         return Err(failure.hint("leave --from out"));
     }
     let recipe = Imported::open(&typed.recipe)?;
-    let mut progress = Progress::new("adapt", "steps", recipe.compose.steps as u64, context.quiet);
-    let mut tell = |p: train::Progress| {
-        progress.note(p.line);
-        progress.set(p.done as u64);
-    };
-    let ended = follow(&recipe, &typed.out, &mut tell, &interrupt::requested);
-    drop(progress);
+    let mut stages = Stages::new(context);
+    let ended = follow(&recipe, &typed.out, &mut |p| stages.tell(p), &interrupt::requested);
+    drop(stages);
     match ended? {
         Ended::Done => {
             let out = shown(&typed.out);
@@ -65,11 +61,12 @@ fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
             .say(format!("beginning with {}, the model inside the program; --from names another", from.manifest.name));
     }
     folder(&typed.out)?;
-    let every = (typed.checkpoint_every, typed.validate_every);
-    let ended = shown_while(context, &mut |tell| {
-        recipe.follow((&from, models::joined(&from)), &typed.out, every, tell, &interrupt::requested)
-    });
-    let (ended, left_out) = ended?;
+    let mut stages = Stages::new(context);
+    let mut tell = |p| stages.tell(p);
+    let begun = (&from, models::joined(&from));
+    let followed = recipe.follow(begun, &typed.out, pauses(typed), &mut tell, &interrupt::requested);
+    drop(stages);
+    let (ended, left_out) = followed?;
     for (name, why) in &left_out {
         context.say(format!("left out: {name}: {why}"));
     }
@@ -83,6 +80,10 @@ fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     let model = shown(&model);
     context.say(format!("the model lies in {model}; to use it: likebut add FOLDER --model {model}"));
     Ok(if left_out.is_empty() { Exit::Ok } else { Exit::Skipped })
+}
+
+fn pauses(typed: &cli::Train) -> Pauses {
+    Pauses { checkpoint: typed.checkpoint_every, validate: typed.validate_every }
 }
 
 fn folder(out: &std::path::Path) -> Result<(), Failure> {
@@ -99,32 +100,6 @@ fn stopped(typed: &cli::Train, step: usize, context: &Context) -> Exit {
         shown(&typed.out)
     ));
     Exit::Interrupted
-}
-
-/// Something long, with a bar for each of its stages.
-fn shown_while<T>(context: &Context, run: &mut dyn FnMut(&mut (dyn FnMut(train::Progress) + Send)) -> T) -> T {
-    let mut shown_stage: Option<(&'static str, Progress)> = None;
-    run(&mut |p: train::Progress| {
-        if p.notice {
-            // A bar that stands there goes first.
-            shown_stage = None;
-            return context.say(p.line);
-        }
-        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
-            let unit = match p.stage {
-                "draw" => "scenes",
-                "look" => "files",
-                "encode" => "items",
-                _ => "steps",
-            };
-            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
-        }
-        if let Some((_, progress)) = &mut shown_stage {
-            progress.set_total(p.total as u64);
-            progress.note(p.line);
-            progress.set(p.done as u64);
-        }
-    })
 }
 
 /// Trains, and says where the model lies.
@@ -147,14 +122,11 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         Some(name) => Some(models::load(&Shelf::open().find(name)?, &nets::cpu())?.0),
         None => None,
     };
-    let run = Run {
-        dir: &typed.out,
-        until,
-        checkpoint_every: typed.checkpoint_every,
-        validate_every: typed.validate_every,
-        from: from.as_ref(),
-    };
-    match shown_while(context, &mut |tell| train::follow(&recipe, &run, tell, &interrupt::requested))? {
+    let run = Run { dir: &typed.out, until, pauses: pauses(typed), from: from.as_ref() };
+    let mut stages = Stages::new(context);
+    let followed = train::follow(&recipe, &run, &mut |p| stages.tell(p), &interrupt::requested);
+    drop(stages);
+    match followed? {
         Ended::Done => {
             print_json(json!({"model": model, "recipe": typed.recipe, "seed": recipe.seed}))?;
             context.say(format!("the model lies in {}", shown(&model)));

@@ -24,7 +24,7 @@ use crate::data::{Drawn, Source};
 use crate::filed::{Filed, digest_of, groups};
 use crate::pretrain::families;
 use crate::questions::{Asked, questions};
-use crate::run::{Ended, Plan, Progress, Task, train};
+use crate::run::{Ended, Pauses, Progress, Task, train};
 use crate::tokens::Tokens;
 use benchmarks::bootstrap::Bootstrap;
 use benchmarks::sets::Set;
@@ -447,17 +447,7 @@ fn run(
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Option<(f64, Vec<(String, f32)>, Rows, Rows)>, TrainError> {
     let s = &course.training;
-    let plan = Plan {
-        steps: s.steps,
-        restarts: Vec::new(),
-        rate: s.rate,
-        warmup: s.warmup,
-        decay: s.decay,
-        precision: course.precision.into(),
-        validate_every: 0,
-        checkpoint_every: 100,
-        dir: place,
-    };
+    let plan = s.plan(course.precision.into(), Pauses { checkpoint: 100, validate: 0 }, place);
     let device = nets::cpu().autodiff();
     let began = Instant::now();
     let named = |marks: Vec<(&'static str, f32)>| marks.into_iter().map(|(n, v)| (n.to_owned(), v)).collect();

@@ -7,7 +7,7 @@ use nets::weights::Tensors;
 use std::cell::Cell;
 use std::path::Path;
 use std::sync::Mutex;
-use train::{Ended, Recipe, Run, Stage, TrainError, follow};
+use train::{Ended, Pauses, Recipe, Run, Stage, TrainError, follow};
 
 const RECIPE: &str = r#"
 name = "tiny"
@@ -68,7 +68,7 @@ fn run_from(
     from: Option<&Model>,
     stop: &(dyn Fn() -> bool + Sync),
 ) -> Result<Ended, TrainError> {
-    let run = Run { dir, until: Stage::Imagine, checkpoint_every: 2, validate_every: 3, from };
+    let run = Run { dir, until: Stage::Imagine, pauses: Pauses { checkpoint: 2, validate: 3 }, from };
     follow(&Recipe::parse(recipe)?, &run, &mut |_| (), stop)
 }
 

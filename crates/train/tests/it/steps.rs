@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use train::adapt::{Adapt, Fixed, Misfit};
 use train::compose::{self, Compose, Head, Learns, Net, Settings};
 use train::questions::{Asked, also_right, questions};
-use train::run::{Plan, Task};
+use train::run::{Pauses, Task};
 use train::{Drawn, Source, Tokens, pretrain, train};
 
 struct Small {
@@ -269,17 +269,7 @@ fn a_head_learns_on_features_from_anywhere_and_its_libraries_stay_diverse() {
     let mark = |net: &Imagine, name: &str| task.validate(net).into_iter().find(|m| m.0 == name).unwrap().1;
     let before = (task.step(&net, 0).loss, mark(&net, "likeness"));
     let dir = tempfile::tempdir().unwrap();
-    let plan = Plan {
-        steps: SETTINGS.steps,
-        restarts: Vec::new(),
-        rate: SETTINGS.rate,
-        warmup: SETTINGS.warmup,
-        decay: SETTINGS.decay,
-        precision: nets::layers::Precision::F32,
-        validate_every: 20,
-        checkpoint_every: 20,
-        dir: dir.path(),
-    };
+    let plan = SETTINGS.plan(nets::layers::Precision::F32, Pauses { checkpoint: 20, validate: 20 }, dir.path());
     let (net, _) = train(&task, net, &plan, "", &mut |_| (), &|| false).unwrap();
     let after = (task.step(&net, 0).loss, mark(&net, "likeness"));
     assert!(after.0 < 0.8 * before.0, "nothing was learnt: loss {} → {}", before.0, after.0);

@@ -13,7 +13,7 @@ use serde_json::json;
 use train::reproduce::{
     Cost, Course, Data, Group, Line, Runs, Spread, Summary, averaged, cost, imagine, printed, printed_of, summary,
 };
-use train::{Recipe, Run, Stage, run::Ended};
+use train::{Pauses, Recipe, Run, Stage, run::Ended};
 
 use crate::cli;
 use crate::commands::{Context, eval, print_json};
@@ -21,9 +21,9 @@ use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::models;
 use crate::paths::shown;
-use crate::progress::Progress;
 use crate::settings::Origin;
 use crate::shelf::{Meant, Shelf};
+use crate::stages::Stages;
 
 /// The recipe whose captions the full course begins from.
 const RECIPE: &str = include_str!("../../../../../recipes/imagine-ablations.toml");
@@ -98,25 +98,8 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
     let again = format!("likebut reproduce imagine --out {}", shown(&typed.out));
 
-    let mut shown_stage: Option<(&'static str, Progress)> = None;
-    let mut tell = |p: train::Progress| {
-        if shown_stage.as_ref().is_none_or(|(stage, _)| *stage != p.stage) {
-            let unit = match p.stage {
-                "draw" => "scenes",
-                "look" => "files",
-                "encode" => "frames",
-                "run" => "runs",
-                "features" => "vectors",
-                _ => "steps",
-            };
-            shown_stage = Some((p.stage, Progress::new(p.stage, unit, p.total as u64, context.quiet)));
-        }
-        if let Some((_, progress)) = &mut shown_stage {
-            progress.set_total(p.total as u64);
-            progress.note(p.line);
-            progress.set(p.done as u64);
-        }
-    };
+    let mut stages = Stages::new(context);
+    let mut tell = |p| stages.tell(p);
     let begun_from = match (&typed.from, typed.quick) {
         (Some(name), _) => Shelf::open().find(name)?,
         (None, true) => Meant::Inside,
@@ -124,7 +107,8 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
             // The full course begins where captions end, as the paper begins from BLIP-2.
             let recipe = Recipe::parse(RECIPE)?;
             let dir = typed.out.join("backbone");
-            let run = Run { dir: &dir, until: Stage::Pretrain, checkpoint_every: 50, validate_every: 500, from: None };
+            let pauses = Pauses { checkpoint: 50, validate: 500 };
+            let run = Run { dir: &dir, until: Stage::Pretrain, pauses, from: None };
             if train::follow(&recipe, &run, &mut tell, &interrupt::requested)? != Ended::Done {
                 context.say(format!("stopped; to go on: {again}"));
                 return Ok(Exit::Interrupted);
@@ -134,7 +118,7 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
     };
     let (model, _) = models::load(&begun_from, &nets::cpu())?;
     let runs = imagine(&typed.out, model, &course, data, &typed.variants, &mut tell, &interrupt::requested)?;
-    drop(shown_stage);
+    drop(stages);
     let Some(runs) = runs else {
         context.say(format!("stopped; what was run is kept; to go on: {again}"));
         return Ok(Exit::Interrupted);
