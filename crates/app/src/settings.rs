@@ -5,11 +5,15 @@
 //! project's `likebut.toml` (in this folder or the nearest one above), the user's `config.toml`,
 //! the default.
 
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Failure, nearest};
 use crate::folders;
 use crate::paint::Choice;
+
+/// A file of settings is a few lines; of a longer one no more is read.
+const MAX_BYTES: u64 = 1 << 20;
 
 /// One thing that can be set.
 pub struct Setting {
@@ -316,13 +320,18 @@ pub fn files(here: &Path) -> Vec<PathBuf> {
 
 /// The values of one file, each with its line; none if there is no such file.
 fn read_file(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
-    let text = match std::fs::read_to_string(path) {
-        Ok(text) => text,
+    let mut text = String::new();
+    let read = std::fs::File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_string(&mut text));
+    match read {
+        Ok(bytes) if bytes as u64 > MAX_BYTES => {
+            return Err(Failure::usage(format!("{} is longer than {MAX_BYTES} bytes", path.display())));
+        }
+        Ok(_) => {}
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
         Err(e) => {
             return Err(Failure::usage(format!("{} cannot be read: {e}", path.display())));
         }
-    };
+    }
     let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let table = toml::de::DeTable::parse(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| line_of(span.start));
@@ -451,6 +460,7 @@ mod tests {
         assert!(refused("\n\nqqq = 1").contains("0.toml:3: there is no setting \"qqq\" | likebut config show"));
         assert!(refused("limit = [1]").contains("one value"));
         assert!(refused("limit = ").contains("0.toml:1 is not TOML"));
+        assert!(refused(&"#\n".repeat(600_000)).contains("longer than 1048576 bytes"));
         assert!(refused("limit = 0").contains("a whole number from 1 to 10000"));
         let strength = resolved("strength", &[("strength", "7")], &[], &[]).unwrap_err();
         assert!(strength.starts_with("strength (flag --strength) is \"7\", which is not a number from 0"));

@@ -74,10 +74,36 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// Whether anything could be learnt at this rate, with this weight decay.
+pub fn pace(rate: f64, decay: f32) -> Result<(), String> {
+    match () {
+        () if !(rate > 0.0 && rate.is_finite()) => Err(format!("rate is {rate}; a number above 0 is needed")),
+        () if !(decay >= 0.0 && decay.is_finite()) => {
+            Err(format!("decay is {decay}; a number of at least 0 is needed"))
+        }
+        () => Ok(()),
+    }
+}
+
 impl Settings {
     /// How batches are made.
     pub fn batches(&self, seed: u64) -> Batches {
         Batches { families: self.families, triplets: self.triplets, seed }
+    }
+
+    /// Whether a run could follow them.
+    pub fn check(&self) -> Result<(), String> {
+        if self.families.saturating_mul(self.triplets) < 2 {
+            return Err("a batch of one has nothing to be told from, and would draw all prototypes to one point: \
+                        families times triplets is at least 2"
+                .into());
+        }
+        if self.learns == Learns::Head && self.random_frames > 0 {
+            return Err("learns = \"head\" looks at every item once, before the first step: random_frames would have \
+                        nothing to draw from; leave it out, or let the Q-Former learn"
+                .into());
+        }
+        pace(self.rate, self.decay)
     }
 
     /// How the loop runs: one rise and fall of the rate.

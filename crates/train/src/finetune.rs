@@ -31,7 +31,7 @@ use crate::filed::{Filed, digest_of, groups};
 use crate::follow::{Record, made_of};
 use crate::imported::families;
 use crate::questions::Asked;
-use crate::recipe::{Precision, RecipeError, begins, is_default};
+use crate::recipe::{Precision, RecipeError, begins, headless, is_default, text};
 use crate::reproduce::{frames_of, protocol};
 use crate::run::{Ended, Pauses, Progress, TrainError};
 use crate::tokens::Tokens;
@@ -157,8 +157,7 @@ impl Finetune {
 
     /// From a file; its paths then start from where it lies.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        let fail = |e: std::io::Error| RecipeError::Read { path: path.to_owned(), why: e.to_string() };
-        let mut recipe = Self::parse(&std::fs::read_to_string(path).map_err(fail)?)?;
+        let mut recipe = Self::parse(&text(path)?)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let Questions { root, train, val, .. } = &mut recipe.set;
         [root, train, val].into_iter().flatten().for_each(|p| *p = folder.join(&p));
@@ -169,7 +168,6 @@ impl Finetune {
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
         let recipe: Self =
             toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
-        let wrong = |why: &str| Err(RecipeError::Wrong(why.into()));
         if let Some(head) = &recipe.head {
             head.check().map_err(RecipeError::Wrong)?;
         }
@@ -177,14 +175,8 @@ impl Finetune {
             c.check().map_err(RecipeError::Wrong)?;
         }
         let s = &recipe.compose;
-        if s.families.saturating_mul(s.triplets) < 2 {
-            return wrong("a batch of one has nothing to be told from: families times triplets is at least 2");
-        }
-        if s.learns == Learns::Head && (recipe.covr2.is_some() || s.random_frames > 0) {
-            return wrong(
-                "learns = \"head\" trains IMAGINE's head on features that are made once: leave [covr2] and random_frames out",
-            );
-        }
+        s.check().map_err(RecipeError::Wrong)?;
+        headless(s, recipe.covr2.is_some())?;
         recipe.set.meant()?;
         Ok(recipe)
     }

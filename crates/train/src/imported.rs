@@ -25,7 +25,7 @@ use crate::checkpoint::replace;
 use crate::compose::{Learns, Rows, Settings};
 use crate::follow::machine;
 use crate::questions::Asked;
-use crate::recipe::RecipeError;
+use crate::recipe::{RecipeError, text};
 use crate::run::{Ended, Pauses, Progress, TrainError, train};
 use benchmarks::{Benchmark, Protocol, sets::triplets};
 use domain::{Digest, Split};
@@ -84,10 +84,8 @@ impl Imported {
 
     /// From a file; its paths then start from where it lies.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        let fail = |e: std::io::Error| RecipeError::Read { path: path.to_owned(), why: e.to_string() };
-        let text = std::fs::read_to_string(path).map_err(fail)?;
         let mut recipe: Self =
-            toml::from_str(&text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
+            toml::from_str(&text(path)?).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
         let s = &recipe.compose;
         if s.learns != Learns::Head {
@@ -95,9 +93,7 @@ impl Imported {
                 "features never change, so the head alone can learn: learns = \"head\"".into(),
             ));
         }
-        if s.families.saturating_mul(s.triplets) < 2 {
-            return Err(RecipeError::Wrong("a batch of one has nothing to be told from".into()));
-        }
+        s.check().map_err(RecipeError::Wrong)?;
         let folder = path.parent().unwrap_or(Path::new(""));
         let Files { set, items, words } = &mut recipe.features;
         [set, items, words].into_iter().for_each(|p| *p = folder.join(&p));

@@ -22,7 +22,7 @@ pub mod imported;
 mod journal;
 pub mod pretrain;
 pub mod questions;
-mod recipe;
+pub mod recipe;
 pub mod reproduce;
 pub mod run;
 mod schedule;

@@ -6,7 +6,10 @@ use domain::Sampling;
 use methods::covr2;
 use methods::imagine::{Begin, Config as Imagine};
 use nets::blip2;
-use std::path::PathBuf;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+const MAX_BYTES: u64 = 1 << 20;
 
 /// A training run, from world to weights.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -82,6 +85,26 @@ pub(crate) fn begins(head: &Imagine, queries: usize) -> Result<(), RecipeError> 
     }
 }
 
+/// Refuses to train the head alone of a method that has none.
+pub(crate) fn headless(stage: &compose::Settings, covr2: bool) -> Result<(), RecipeError> {
+    match stage.learns == Learns::Head && covr2 {
+        true => Err(RecipeError::Wrong("CoVR-2 has no head of its own; learns = \"head\" leaves nothing".into())),
+        false => Ok(()),
+    }
+}
+
+/// A recipe's text. None is near a megabyte, so more is not read.
+pub fn text(path: &Path) -> Result<String, RecipeError> {
+    let fail = |why: String| RecipeError::Read { path: path.to_owned(), why };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(|e| fail(e.to_string()))?;
+    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| fail(e.to_string()))?;
+    match text.len() as u64 > MAX_BYTES {
+        true => Err(fail(format!("it is longer than {MAX_BYTES} bytes; a recipe is a short TOML file"))),
+        false => Ok(text),
+    }
+}
+
 pub(crate) fn is_default(p: &Precision) -> bool {
     *p == Precision::default()
 }
@@ -137,10 +160,8 @@ pub enum RecipeError {
 
 impl Recipe {
     /// From a file.
-    pub fn open(path: &std::path::Path) -> Result<Self, RecipeError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|e| RecipeError::Read { path: path.to_owned(), why: e.to_string() })?;
-        Self::parse(&text)
+    pub fn open(path: &Path) -> Result<Self, RecipeError> {
+        Self::parse(&text(path)?)
     }
 
     /// From its text.
@@ -164,22 +185,10 @@ impl Recipe {
         if recipe.covr2.is_none() {
             begins(head, config.queries)?;
         }
-        if stage.families.saturating_mul(stage.triplets) < 2 {
-            return Err(RecipeError::Wrong(
-                "a batch of one has nothing to be told from, and would draw all prototypes to one point: \
-                 families times triplets is at least 2"
-                    .into(),
-            ));
-        }
-        if stage.learns == Learns::Head && recipe.covr2.is_some() {
-            return Err(RecipeError::Wrong("CoVR-2 has no head of its own; learns = \"head\" leaves nothing".into()));
-        }
-        if stage.learns == Learns::Head && stage.random_frames > 0 {
-            return Err(RecipeError::Wrong(
-                "learns = \"head\" looks at every item once, before the first step: random_frames would have nothing \
-                 to draw from; leave it out, or let the Q-Former learn"
-                    .into(),
-            ));
+        stage.check().map_err(RecipeError::Wrong)?;
+        headless(stage, recipe.covr2.is_some())?;
+        for captions in recipe.coarse.iter().map(|c| &c.pretrain).chain([&recipe.pretrain]) {
+            compose::pace(captions.rate, captions.decay).map_err(RecipeError::Wrong)?;
         }
         if recipe.world.train < recipe.pretrain.families.max(recipe.imagine.families) {
             return Err(RecipeError::Wrong(format!(

@@ -167,7 +167,9 @@ pub enum TrainError {
         path: PathBuf,
     },
     /// Less to learn from than a batch takes.
-    #[error("a batch takes {need} groups of questions; {of} has {have} that can be asked: a larger set is needed")]
+    #[error(
+        "a batch takes {need} groups of questions; {of} has {have} that can be asked: less in a batch (`families`) or a larger set is needed"
+    )]
     Few {
         /// Groups in a batch.
         need: usize,

@@ -104,8 +104,7 @@ fn stopped(typed: &cli::Train, step: usize, context: &Context) -> Exit {
 
 /// Trains, and says where the model lies.
 pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
-    // A recipe that cannot be read is for `Recipe::open` to explain.
-    let text = std::fs::read_to_string(&typed.recipe).unwrap_or_default();
+    let text = train::recipe::text(&typed.recipe)?;
     if Imported::is(&text) {
         return on_vectors(typed, context);
     }

@@ -197,10 +197,22 @@ fn wrong_recipes_are_refused_with_reasons() {
         ("top_k = 3", "top_k = 3\n[covr2]\nbeta = -1.0", "beta"),
         ("backbone = \"tiny\"", "backbone = \"tiny\"\nembed = 0", "every size"),
         ("[imagine]", "[imagine]\nrandom_frames = 1\nlearns = \"head\"", "random_frames"),
+        ("rate = 1e-3", "rate = nan", "rate is NaN"),
+        ("triplets = 4\nrate = 1e-3", "triplets = 4\nrate = 0", "rate is 0"),
+        ("decay = 0.05", "decay = -1.0", "decay is -1"),
     ] {
         let error = Recipe::parse(&RECIPE.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{to}: {error}");
     }
+}
+
+#[test]
+fn a_recipe_that_never_ends_is_not_read_to_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.toml");
+    std::fs::File::create(&path).unwrap().set_len(1 << 40).unwrap();
+    let error = Recipe::open(&path).unwrap_err().to_string();
+    assert!(error.contains("longer than 1048576 bytes"), "{error}");
 }
 
 #[test]
