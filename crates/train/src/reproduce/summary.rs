@@ -32,6 +32,8 @@ pub struct Group {
     pub r1_less_full: Option<Estimate>,
     /// The same of the average.
     pub average_less_full: Option<Estimate>,
+    /// R@1 less that of the method without SIC, likewise: whether a choice makes SIC help at all.
+    pub r1_less_without_sic: Option<Estimate>,
 }
 
 /// One variant.
@@ -116,7 +118,7 @@ pub fn summary(runs: &Runs) -> Summary {
     let of = |name: &str| -> Vec<(&Outcome, Vec<[f64; 2]>)> {
         runs.outcomes.iter().filter(|o| o.variant == name).map(|o| (o, earned(o, &averaged))).collect()
     };
-    let full = of("full");
+    let (full, bare) = (of("full"), of("without-sic"));
     let mark = |marks: &[[f64; 2]], i: usize, which: usize| runs.weights[i] * marks[i][which];
     let bootstrap = Bootstrap { resamples: 2000, ..Bootstrap::default() };
     // Means over seeds, question by question.
@@ -141,24 +143,26 @@ pub fn summary(runs: &Runs) -> Summary {
                     .collect();
                 Spread::of(&seeds)
             };
-            let mut less = if variant.name == "full" || full.is_empty() || rows.is_empty() {
-                Vec::new()
-            } else {
+            let less = |other: &str, others: &[(&Outcome, Vec<[f64; 2]>)]| -> [Option<Estimate>; 2] {
+                if variant.name == other || others.is_empty() || rows.is_empty() {
+                    return [None; 2];
+                }
                 let gap = |which: usize| {
-                    let (a, b) = (column(&outcomes, &rows, which), column(&full, &rows, which));
+                    let (a, b) = (column(&outcomes, &rows, which), column(others, &rows, which));
                     a.iter().zip(&b).map(|(a, b)| 100.0 * (a - b)).collect()
                 };
-                bootstrap.paired(vec![gap(0), gap(1)], name)
-            }
-            .into_iter()
-            .map(|(estimate, _)| estimate);
+                let mut both = bootstrap.paired(vec![gap(0), gap(1)], name).into_iter().map(|(estimate, _)| estimate);
+                [both.next(), both.next()]
+            };
+            let [r1_less_full, average_less_full] = less("full", &full);
             Group {
                 name: name.to_owned(),
                 questions: rows.len(),
                 r1: spread(0),
                 average: spread(1),
-                r1_less_full: less.next(),
-                average_less_full: less.next(),
+                r1_less_full,
+                average_less_full,
+                r1_less_without_sic: less("without-sic", &bare)[0],
             }
         };
         let mean = |values: Vec<f64>| match values.len() {
@@ -303,6 +307,9 @@ mod tests {
         let gap = s.find("without-sic").unwrap().groups[2].r1_less_full.unwrap();
         assert_eq!(gap.value, -50.0);
         assert!(gap.low < -50.0 && gap.high <= 0.0);
+        let back = full[2].r1_less_without_sic.unwrap();
+        assert_eq!((back.value, full[2].r1_less_full), (50.0, None), "the same gap from its other end");
+        assert_eq!(s.find("without-sic").unwrap().groups[2].r1_less_without_sic, None);
         // The paper has full above without-sic, and so has this.
         assert_eq!(s.agreement("table 4"), Order { pairs: 1, differ: Vec::new() });
         // Equal, or the other way round, is not in it, and is named.

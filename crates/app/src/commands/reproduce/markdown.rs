@@ -22,7 +22,7 @@ pub fn report(f: &Findings) -> String {
             continue;
         }
         let _ = writeln!(out, "\n## {title}\n");
-        let columns = columns(f);
+        let columns = columns(f, key);
         let heads: String = columns.iter().map(|(head, _)| format!(" {head} |")).collect();
         let _ = writeln!(out, "| variant | changes |{heads}\n|---|---|{}", "---|".repeat(columns.len()));
         for l in lines {

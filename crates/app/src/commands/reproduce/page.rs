@@ -74,7 +74,7 @@ pub fn report(f: &Findings) -> String {
                 out.push_str(&rows(&caption, printed_of(f.runs.data), &all));
             }
         }
-        table(&mut out, f, &lines);
+        table(&mut out, f, key, &lines);
     }
     figure_7(&mut out, f);
     let all = left_out(f);
@@ -156,8 +156,8 @@ fn list(out: &mut String, lines: &[String]) {
     out.push_str("</ul>");
 }
 
-fn table(out: &mut String, f: &Findings, lines: &[&Line]) {
-    let columns = columns(f);
+fn table(out: &mut String, f: &Findings, exhibit: &str, lines: &[&Line]) {
+    let columns = columns(f, exhibit);
     out.push_str("<div class=\"wide\"><table><tr><th>variant</th><th>changes</th>");
     columns.iter().for_each(|(head, _)| out.push_str(&format!("<th>{head}</th>")));
     out.push_str("</tr>");
