@@ -298,6 +298,17 @@ fn of_tar(file: &Path, unpack: &Path) -> Result<Found> {
     let io = |source| Error::Io { path: file.to_owned(), source };
     let mut tar = BufReader::new(File::open(file).map_err(io)?);
     std::fs::create_dir_all(unpack).map_err(|source| Error::Io { path: unpack.to_owned(), source })?;
+    // Which archive lies there whole: of another one, files of the same names and sizes are other files.
+    let about = tar.get_ref().metadata().map_err(io)?;
+    let of = format!("{}\n{}\n{:?}\n", file.display(), about.len(), about.modified().ok());
+    let whole = unpack.join(".archive");
+    let unpacked = std::fs::read_to_string(&whole).is_ok_and(|old| old == of);
+    if !unpacked
+        && let Err(e) = std::fs::remove_file(&whole)
+        && e.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(Error::Io { path: whole, source: e });
+    }
     #[derive(Default)]
     struct Whole {
         reference: Option<String>,
@@ -337,7 +348,7 @@ fn of_tar(file: &Path, unpack: &Path) -> Result<Found> {
                     std::fs::create_dir_all(folder).map_err(io)?;
                 }
                 // What an earlier run unpacked whole is not written again.
-                if std::fs::metadata(&to).is_ok_and(|m| m.len() == size) {
+                if unpacked && std::fs::metadata(&to).is_ok_and(|m| m.len() == size) {
                     std::io::copy(&mut body, &mut std::io::sink()).map_err(io)?;
                 } else {
                     let mut out = File::create(&to).map_err(io)?;
@@ -358,6 +369,7 @@ fn of_tar(file: &Path, unpack: &Path) -> Result<Found> {
         let padding = (512 - size % 512) % 512;
         std::io::copy(&mut (&mut tar).take(padding), &mut std::io::sink()).map_err(io)?;
     }
+    std::fs::write(&whole, &of).map_err(|source| Error::Io { path: whole, source })?;
     let mut ordered: Vec<_> = samples.into_iter().collect();
     ordered.sort_by_key(|(_, (place, _))| *place);
     let root = unpack.canonicalize().unwrap_or_else(|_| unpack.to_owned());

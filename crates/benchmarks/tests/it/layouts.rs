@@ -299,6 +299,11 @@ fn own_questions_read_the_same_from_every_format() {
     let archive = read("q.tar").unwrap().exams.remove(0);
     assert_eq!((archive.queries[0].id.as_str(), archive.queries[0].text.as_str()), ("x", "in red"));
     assert_eq!(fs::read(archive.path_of(&archive.gallery[1])).unwrap(), b"target");
+    // Another archive whose files have the same names and sizes.
+    let other = tar(&[("x.ref.jpg", b"fer"), ("x.tgt.jpg", b"tegrat"), ("x.json", br#"{"text":"in red"}"#)]);
+    fs::write(at("p.tar"), other).unwrap();
+    let other = read("p.tar").unwrap().exams.remove(0);
+    assert_eq!(fs::read(other.path_of(&other.gallery[1])).unwrap(), b"tegrat");
 
     let bad = |name: &str, bytes: &[u8], part: &str| {
         fs::write(at(name), bytes).unwrap();
