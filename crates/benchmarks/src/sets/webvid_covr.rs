@@ -14,7 +14,7 @@
 //! The gallery of the 2,556 test questions is their 2,556 targets and nothing else; references are no
 //! answers. WebVid was withdrawn in February 2024: whoever has no copy asks with embeddings.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
 
 use domain::{GalleryEntry, Split, Triplet};
@@ -65,15 +65,20 @@ fn open(root: &Path, split: Split, protocol: &Protocol) -> Result<Opened> {
         ],
     );
 
-    let (mut listed, mut known): (Vec<GalleryEntry>, HashSet<String>) = Default::default();
+    let (mut listed, mut known): (Vec<GalleryEntry>, HashMap<String, usize>) = Default::default();
     let (mut queries, mut twice, mut unscored, mut asked) = (Vec::new(), Vec::new(), Vec::new(), HashSet::new());
     while let Some(row) = csv.row()? {
         for (column, words) in [(first, None), (second, caption)] {
             let name = &row.fields[column];
             safe(name).map_err(|f| at(&path, row.line, f))?;
-            if known.insert(name.clone()) {
+            let caption = words.map(|c| row.fields[c].clone());
+            if let Some(at) = known.get(name) {
+                // Only as an answer is a clip described; it may have been asked about before.
+                let entry: &mut GalleryEntry = &mut listed[*at];
+                entry.caption = entry.caption.take().or(caption);
+            } else {
+                known.insert(name.clone(), listed.len());
                 let path = folders.place(name, CLIPS);
-                let caption = words.map(|c| row.fields[c].clone());
                 listed.push(GalleryEntry {
                     name: name.clone(),
                     path,
