@@ -87,7 +87,8 @@ pub fn explain(model: &Model, seen: &Seen, words: &str) -> Result<Explanation, M
     let (with, without) = (only(normalise(answer)), only(normalise(f.clone())));
 
     let tokens = model.manifest.backbone.blip2()?.tokens(); // P + 1
-    let (mut used, mut shares) = (Vec::new(), [0.5, 0.5]);
+    let both = only(head.shares(&v, &x, c));
+    let (mut used, mut shares) = (Vec::new(), [both[0], both[1]]);
     if let (Space::Prototypes, Some(taken)) = (c.space, &imagery.taken) {
         let looks = [
             (Library::Pictures, net.image_tokens(&sight), net.qformer.gaze(&sight, None)),

@@ -14,7 +14,7 @@
 //! # How it composes
 //! | equation | here |
 //! |---|---|
-//! | 1–2: attention over the batch, momentum update | [`Prototypes::follow`] |
+//! | 1–2: attention over the batch, momentum update; by default each item shares itself among the prototypes, not each prototype among the batch ([`Axis`]) | [`Prototypes::follow`] |
 //! | 3–5: scores, top k, weighted pooling | [`Prototypes::imagery`] |
 //! | 6: fusion of the two imageries | [`Imagine::imagine`] |
 //! | 7: the concrete composed feature | `Blip2::composed_tokens`, pooled; else [`apart`] |

@@ -54,7 +54,7 @@ const STATIC: [Option<f32>; 4] = all(57.31, 77.98, 83.72, 83.21);
 
 /// All of them; the full method first.
 pub const VARIANTS: &[Variant] = &[
-    line("full", "full", "as the paper has it", FULL, |_| ()),
+    line("full", "full", "as the paper has it, but for the axis that prototypes follow along", FULL, |_| ()),
     // Table 4: which loss carries what.
     line("table 4", "only-classification", "no prototypes, no schema loss", all(54.98, 75.64, 80.47, 81.21), |c| {
         c.space = Space::Features;
@@ -117,6 +117,10 @@ pub const VARIANTS: &[Variant] = &[
     // What the paper leaves open.
     line("choices", "axis-batch", "prototypes share themselves among the batch", NONE, |c| {
         c.follow_axis = Axis::Batch;
+    }),
+    line("choices", "to-the-letter", "the same with the one temperature that the paper mentions", NONE, |c| {
+        let letter = Config::to_the_letter();
+        (c.follow_axis, c.follow_temperature) = (letter.follow_axis, letter.follow_temperature);
     }),
     line("choices", "begin-slots", "prototypes begin as what query slots see", NONE, |c| c.begin = Begin::Slots),
     line("choices", "begin-queries", "prototypes begin as projected queries", NONE, |c| c.begin = Begin::Queries),
