@@ -250,13 +250,21 @@ impl Net {
     /// A head around a backbone, its prototype libraries begun as its settings say.
     pub fn begin(task: &Compose<'_>, backbone: Blip2, head: Option<Imagine>) -> Self {
         let (Head::Imagine(c), Some(head)) = (&task.head, head) else { return Self { backbone, imagine: None } };
+        if c.begin == Begin::Random {
+            return Self { backbone, imagine: Some(head) };
+        }
         let mut rng = Rng::keyed(task.seed, &[5, 0]);
         let all: Vec<&Asked> = task.questions.iter().flatten().collect();
         let some: Vec<&Asked> = (0..c.prototypes * 4).map(|_| all[rng.below(all.len())]).collect();
         let references: Vec<usize> = some.iter().map(|a| a.reference).collect();
-        let sight = task.tokens.sight(&backbone, &references, &task.device);
-        let seen = backbone.image_tokens(&sight).detach(); // (N, Q, E)
-        let said = say(&backbone, &task.words(&some, &task.device), c).detach();
+        // As many at once as a step takes, which is what there is memory for.
+        let at_once = if task.settings.chunk == 0 { some.len() } else { task.settings.chunk };
+        let look = |chunk: &[usize]| {
+            backbone.image_tokens(&task.tokens.sight(&backbone, chunk, &task.device)).detach() // (n, Q, E)
+        };
+        let seen = Tensor::cat(references.chunks(at_once).map(look).collect(), 0); // (N, Q, E)
+        let read = |chunk: &[&Asked]| say(&backbone, &task.words(chunk, &task.device), c).detach();
+        let said = Tensor::cat(some.chunks(at_once).map(read).collect(), 0); // (N, E)
         let [n, q, e] = seen.dims();
         let slots = |proj: &nets::layers::Linear| {
             let queries = backbone.qformer.query_tokens.val().detach();
