@@ -254,7 +254,7 @@ impl From<train::TrainError> for Failure {
             Model(e) => e.into(),
             Recipe(e) => e.into(),
             Marks(e) => e.into(),
-            OtherRun { .. } | OtherSizes { .. } => Self::usage(error),
+            OtherRun { .. } | OtherCourse { .. } | OtherSizes { .. } => Self::usage(error),
             Threads(_) => Self::new(Exit::Resources, error),
             File { .. } | NotFinite { .. } | Finer(_) => Self::failed(error),
             Weights(_) | Family(_) | Few { .. } => Self::new(Exit::Missing, error),

@@ -149,6 +149,15 @@ pub enum TrainError {
         /// What differs.
         why: String,
     },
+    /// What was marked is of another course.
+    #[error(
+        "{path} is of another course: other settings, weights, questions or files; run into another folder with --out, \
+         or remove it"
+    )]
+    OtherCourse {
+        /// Where.
+        path: PathBuf,
+    },
     /// The loss is no number any more.
     #[error(
         "the loss of {stage} is {loss} at step {step}, its gradient's length {gradient}: the batch is in {path}, the \

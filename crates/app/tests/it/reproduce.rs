@@ -151,8 +151,13 @@ fn a_published_blip2_is_trained_on_a_set_as_the_paper_says() {
     on(&[]).works();
     assert_eq!(made(), first);
     let captions = home.path("set/captions/cap.dress.train.json");
-    let other = std::fs::read_to_string(&captions).unwrap().replacen("has a stripe", "has two", 1);
-    std::fs::write(&captions, other).unwrap();
+    let asked = std::fs::read_to_string(&captions).unwrap();
+    std::fs::write(&captions, asked.replacen("has a stripe", "has two", 1)).unwrap();
+    on(&[]).fails_after_notice(2, "runs/full-1.json is of another course");
+    std::fs::write(&captions, asked).unwrap();
     on(&[]).works();
-    assert_ne!(made(), first, "a run on other questions was taken for this one");
+    // Nor where another picture lies under a name.
+    std::fs::copy(home.path("set/images/train08.png"), home.path("set/images/train07.png")).unwrap();
+    on(&[]).fails_after_notice(2, "of another course");
+    assert_eq!(made(), first, "hours of work were replaced");
 }

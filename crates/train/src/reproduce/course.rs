@@ -62,6 +62,7 @@ impl Course {
     /// | optimiser | AdamW | stated; our β₂ of 0.98 is that of the siblings on pictures |
     /// | peak rate | 1e-5, on CIRR 2e-5 | stated |
     /// | prototypes taken, μ, λ, D | 10, 0.9, 0.5, 256 | stated ([`Config`]) |
+    /// | prototypes follow along | the prototypes, at temperature 0.02 ([`Config::follow_axis`]) | a departure: Eq. 1 has the batch and one temperature; the variants axis-batch and to-the-letter have that |
     /// | prototypes | 32 | stated as "the Q-Former's query tokens" |
     /// | widths of the head | [`Config::paper_sized`] | inferred from Table 3's parameters |
     /// | schedule | a cosine to zero, no rise before it | inferred from HUD and ReTrack, the same group's code |

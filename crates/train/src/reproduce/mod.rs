@@ -31,7 +31,7 @@ use benchmarks::sets::Set;
 use benchmarks::{Benchmark, GalleryRule, Mark, Protocol};
 use burn::module::Module as _;
 use domain::{Digest, GalleryEntry, MediaRef, Split, Triplet};
-use methods::imagine::{Config, Imagine, VARIANTS};
+use methods::imagine::{Config, Imagine, VARIANTS, Variant};
 use methods::{Gallery, Model};
 use nets::blip2::Blip2;
 use nets::weights::Tensors;
@@ -148,6 +148,9 @@ struct Digests {
     asked: Digest,
     /// What is learnt from. None on drawn scenes, whose train split follows from how many families it has.
     learnt: Option<Digest>,
+    /// What the network saw of files, those that are learnt from and those that are marked on. Drawn scenes follow
+    /// from their names.
+    seen: Option<[Digest; 2]>,
     /// The rules.
     rules: Digest,
 }
@@ -215,16 +218,26 @@ pub fn imagine(
             Err(why) => left_out.push((variant.name, why)),
         }
     }
+    let keys = |variant: &Variant, seed: u64| {
+        key(model.manifest.weights, course, &course.settings(variant), seed, &world.digests)
+    };
+    let place_of = |variant: &Variant, seed: u64| runs.join(format!("{}-{seed}.json", variant.name));
+    let kept = |path: &Path| std::fs::read(path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
+    // Hours of another course's work are not for this one to replace.
+    for (variant, seed) in &todo {
+        let path = place_of(variant, *seed);
+        if kept(&path).is_some_and(|o| o.key != keys(variant, *seed)) {
+            return Err(TrainError::OtherCourse { path });
+        }
+    }
     let full = dir.join("full");
     let among_look_alikes = averaged(data.name()).iter().any(|m| matches!(m, Mark::SubsetRecall(_)));
     let ended = AtomicUsize::new(0);
     let one = |i: usize, stop: &(dyn Fn() -> bool + Sync)| -> Result<Option<Outcome>, TrainError> {
         let (variant, seed) = todo[i];
-        let path = runs.join(format!("{}-{seed}.json", variant.name));
+        let (path, key) = (place_of(variant, seed), keys(variant, seed));
         let c = course.settings(variant);
-        let key = key(model.manifest.weights, course, &c, seed, &world.digests);
-        let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
-        let outcome = match old.filter(|o| o.key == key) {
+        let outcome = match kept(&path) {
             Some(outcome) => outcome,
             None => {
                 let tell = &mut |p: Progress| {
@@ -307,6 +320,9 @@ fn key(weights: Digest, course: &Course, c: &Config, seed: u64, of: &Digests) ->
     if let Some(learnt) = of.learnt {
         what["learnt"] = serde_json::json!(learnt);
     }
+    if let Some(seen) = of.seen {
+        what["seen"] = serde_json::json!(seen);
+    }
     Digest::of(what.to_string().as_bytes())
 }
 
@@ -368,7 +384,7 @@ fn on_scenes(
         test_tokens,
         ask: ask(&learn),
         names: learn.items.iter().map(|i| i.name.clone()).collect(),
-        digests: Digests { asked: benchmark.digest(), learnt: None, rules: protocol.digest() },
+        digests: Digests { asked: benchmark.digest(), learnt: None, seen: None, rules: protocol.digest() },
         protocol,
         notes: Vec::new(),
         exams: vec![Part { gallery: 0..benchmark.gallery.len(), questions: 0..asked.len(), benchmark }],
@@ -410,7 +426,8 @@ fn on_set(
     let groups = groups(&learn.questions(model), course.training.triplets, course.train);
     let test_ask = test.questions(model);
     let digest = |filed: &Filed| digest_of(filed.exams.iter().map(|e| &e.benchmark));
-    let digests = Digests { asked: digest(&test), learnt: Some(digest(&learn)), rules: rules.digest() };
+    let seen = learn_tokens.key().zip(test_tokens.key()).map(|(learn, test)| [learn, test]);
+    let digests = Digests { asked: digest(&test), learnt: Some(digest(&learn)), seen, rules: rules.digest() };
     let files = test.files();
     let mut from = 0;
     let part = |e: crate::filed::Exam| {
@@ -594,6 +611,7 @@ mod tests {
         let of = |learnt| Digests {
             asked: digest("881c1300dcf52a9f75f380de6f71d1e6fd7023ebe296823cb98cbf4e947aeb7d"),
             learnt,
+            seen: None,
             rules: Protocol::default().within(2070).digest(),
         };
         let key = |name: &str, of: &Digests| {

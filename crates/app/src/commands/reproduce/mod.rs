@@ -48,6 +48,10 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
     if typed.table3 {
         return table_3(typed, context);
     }
+    if let (None, Some(_)) = (&typed.set, root) {
+        let failure = Failure::usage("drawn scenes lie nowhere; --root is of a set");
+        return Err(failure.hint("name the set with --set, or leave --root out"));
+    }
     let data = match (&typed.set, root) {
         (Some(name), Some(root)) => Data::Set(eval::sets::known(name)?, root),
         _ => Data::Scenes,
@@ -96,7 +100,7 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
     }
     std::fs::create_dir_all(&typed.out)
         .map_err(|e| Failure::from(e).about(format!("cannot make the folder {}", shown(&typed.out))))?;
-    let again = format!("likebut reproduce imagine --out {}", shown(&typed.out));
+    let again = command(typed, Some((typed.out.as_path(), root)));
 
     let mut stages = Stages::new(context);
     let mut tell = |p| stages.tell(p);
@@ -125,7 +129,8 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
     };
     context.say("measuring what the head costs at the real model's size");
     let cost = cost((!typed.no_times).then_some(&|work| crate::MEMORY.most_during(work)));
-    let findings = Findings { summary: summary(&runs), cases: cases(&runs)?, cost, command: command(typed), runs };
+    let findings =
+        Findings { summary: summary(&runs), cases: cases(&runs)?, cost, command: command(typed, None), runs };
     let value = json(&findings);
     let files = [
         ("imagine.json", format!("{value:#}\n")),
@@ -189,17 +194,17 @@ fn write(path: &Path, text: &str) -> Result<(), Failure> {
     std::fs::write(path, text).map_err(|e| Failure::from(e).about(format!("cannot write {}", shown(path))))
 }
 
-/// What was typed, without the folder.
-fn command(typed: &cli::Course) -> String {
+/// What was typed; without what lies only here, or, to be typed again, with the folders of the runs and of the set.
+fn command(typed: &cli::Course, here: Option<(&Path, Option<&Path>)>) -> String {
     let mut out = String::from("likebut reproduce imagine");
     if typed.quick {
         out.push_str(" --quick");
     }
     if let Some(set) = &typed.set {
-        out.push_str(&format!(" --set {set} --root …"));
+        out.push_str(&format!(" --set {set} --root {}", here.and_then(|(_, root)| root).map_or("…".into(), shown)));
     }
-    if typed.from.is_some() {
-        out.push_str(" --from …");
+    if let Some(from) = &typed.from {
+        out.push_str(&format!(" --from {}", here.map_or("…", |_| from)));
     }
     for (flag, value) in [("seeds", typed.seeds), ("steps", typed.steps), ("train", typed.train), ("test", typed.test)]
     {
@@ -209,6 +214,10 @@ fn command(typed: &cli::Course) -> String {
     }
     if !typed.variants.is_empty() {
         out.push_str(&format!(" --variants {}", typed.variants.join(",")));
+    }
+    if let Some((folder, _)) = here {
+        out.push_str(if typed.no_times { " --no-times" } else { "" });
+        out.push_str(&format!(" --out {}", shown(folder)));
     }
     out
 }
