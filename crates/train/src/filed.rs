@@ -3,7 +3,7 @@
 //!
 //! Every file is read once before anything is made of it, so that what is missing or broken is known,
 //! and left out with its questions, before hours of work begin. What was found is kept beside the run
-//! and asked again only of files that changed.
+//! and asked again only of files that changed, or that could not be read.
 
 use crate::TrainError;
 use crate::data::Source;
@@ -85,7 +85,8 @@ impl Filed {
                 return Ok(None);
             }
             let look = |media: &MediaRef| {
-                let found = known.get(&media.to_string()).filter(|f| f.is_of(media)).cloned();
+                // Why a file could not be read need not lie in the file: it is asked again.
+                let found = known.get(&media.to_string()).filter(|f| f.frames.is_ok() && f.is_of(media)).cloned();
                 let found = found.unwrap_or_else(|| Found::of(media, manifest));
                 tell(done.fetch_add(1, Ordering::Relaxed) + 1, wanted.len());
                 (media.to_string(), found)
@@ -213,7 +214,8 @@ impl Source for Filed {
     }
 
     fn stamps(&self) -> Vec<String> {
-        let stamp = |i: &Item| format!("{}\0{}\0{}", i.name, i.seen.size, i.seen.mtime_ns);
+        let span = |i: &Item| i.media.span.map_or(String::new(), |s| format!("\0{}-{}", s.start_secs, s.end_secs));
+        let stamp = |i: &Item| format!("{}\0{}\0{}{}", i.name, i.seen.size, i.seen.mtime_ns, span(i));
         self.items.iter().map(stamp).collect()
     }
 }

@@ -24,7 +24,9 @@
 //! What learns, and by which loss, are the settings of the same stage of a [`crate::Recipe`]; what is new
 //! is where the items come from, and what is watched. Nothing here is chosen by what is watched: the weights
 //! of the last step are those that are written. Still, a person may choose by it, so it should not be what
-//! the set is marked on. Where a published set's papers mark its validation split (FashionIQ), that is said.
+//! the set is marked on: where a published set is marked on its validation split, that is said. All items of what is
+//! watched stand in one gallery, whatever a set's rules say of categories and references, so that its marks are a
+//! little below those of `likebut eval`.
 
 use crate::compose::{Head, Learns, Settings};
 use crate::filed::{Filed, digest_of, groups};
@@ -38,7 +40,7 @@ use crate::tokens::Tokens;
 use crate::triplets::{Lesson, Place};
 use benchmarks::sets::{Set, mine, set};
 use benchmarks::{Benchmark, GalleryRule, Protocol};
-use domain::{Sampling, Split};
+use domain::{Digest, Sampling, Split};
 use methods::imagine::{Concrete, Config as Imagine};
 use methods::{Model, covr2};
 use std::path::{Path, PathBuf};
@@ -247,6 +249,7 @@ impl Finetune {
         model: &Model,
         dir: &Path,
         report: &(dyn Fn(&'static str, usize, usize) + Sync),
+        say: &dyn Fn(String),
         stop: &(dyn Fn() -> bool + Sync),
     ) -> Result<Option<Read>, TrainError> {
         let tell = |done: usize, total: usize| {
@@ -257,26 +260,32 @@ impl Finetune {
         let look = |exams: Vec<Benchmark>, name: &str| {
             Filed::look(exams, &model.manifest, &dir.join(format!("looked.{name}.json")), &tell, stop)
         };
-        let file = |file: &Path| mine::open(file, &dir.join("unpacked"), rules);
+        // Two archives may well name their files alike.
+        let file = |file: &Path, part: &str| mine::open(file, &dir.join("unpacked").join(part), rules);
         let learnt = match source {
             // Whom nobody asks about is nothing to learn from.
             Learnt::Set(set, root) => {
                 set.open(root, Split::Train, &Protocol { gallery: GalleryRule::Named, ..rules.clone() })?
             }
-            Learnt::File(path) => file(path)?,
+            Learnt::File(path) => file(path, "train")?,
         };
+        let notes = |notes: &[String]| notes.iter().for_each(|n| say(n.clone()));
+        notes(&learnt.notes);
         let Some(learn) = look(learnt.exams, "train")? else { return Ok(None) };
         let asked = learn.questions(model);
+        complain(&learn, asked.len(), "learn from", say)?;
         let watched = match watch {
             Watch::HeldOut(share) => {
                 let (asked, val_asked) = hold_out(learn.names().len(), asked, share, self.seed)?;
                 return Ok(Some(Read { learn, asked, val: None, val_asked }));
             }
             Watch::Split(set, root) => set.open(root, Split::Val, rules)?,
-            Watch::File(path) => file(path)?,
+            Watch::File(path) => file(path, "val")?,
         };
+        notes(&watched.notes);
         let Some(val) = look(watched.exams, "val")? else { return Ok(None) };
         let val_asked = val.questions(model);
+        complain(&val, val_asked.len(), "watch on", say)?;
         Ok(Some(Read { learn, asked, val: Some(val), val_asked }))
     }
 
@@ -308,23 +317,29 @@ impl Finetune {
         let (head, goes_on) = self.method(from, joined)?;
         let model = self.begun(from, goes_on, source, &rules)?;
         let stopped = || Ok((Ended::Stopped(0), Vec::new()));
-        let Some(read) = self.read((source, watch), &rules, &model, dir, &report, stop)? else { return stopped() };
+        let note = |line: String| say(Progress::notice("look", line));
+        let read = self.read((source, watch), &rules, &model, dir, &report, &note, stop)?;
+        let Some(read) = read else { return stopped() };
         let ask = groups(&read.asked, self.compose.triplets, usize::MAX);
         self.compose.batches(self.seed).check("the set", &ask)?;
         if let Watch::Split(set, _) = watch
             && set.splits.first() == Some(&Split::Val)
         {
-            let why = format!("watched on val, which is what {}'s papers mark", set.name);
-            say(Progress::notice("look", format!("{why}: choose nothing by it, or watch on `held_out` questions")));
+            let why = format!("watched on val, which `likebut eval --bench {}` marks", set.name);
+            note(format!("{why}: choose nothing by it, or watch on `held_out` questions"));
         }
         let (batch, steps) = (self.compose.families * self.compose.triplets, self.compose.steps);
         let passes = (steps * batch) as f64 / read.asked.len().max(1) as f64;
         let sizes = format!("{} questions to learn from, {} to watch on", read.asked.len(), read.val_asked.len());
-        say(Progress::notice("look", format!("{sizes}; {steps} steps of {batch} are {passes:.1} passes")));
+        note(format!("{sizes}; {steps} steps of {batch} are {passes:.1} passes"));
 
+        let said = matches!(&head, Head::Covr2(c) if c.caption_weight > 0.0);
+        let captions = said.then(|| captions(&read.learn, &read.asked)).transpose()?;
         let recipe = self.fingerprint()?;
-        let data = read.told();
+        let data = read.told(captions.as_deref());
         let mut record = Record::new(&recipe, data.clone(), model.pieces(), Some(from));
+        // Before anything of it is replaced.
+        record.refuses(dir, &["recipe", "data", "from"])?;
         record.write(dir)?;
         let place = dir.join("tokens");
         std::fs::create_dir_all(&place).map_err(|e| TrainError::File { path: place.clone(), why: e.to_string() })?;
@@ -347,7 +362,6 @@ impl Finetune {
         record.value["tokens"] = keys.clone();
         record.write(dir)?;
 
-        let said = matches!(&head, Head::Covr2(c) if c.caption_weight > 0.0);
         let method = head.name();
         let left_out = read.left_out();
         let lesson = Lesson {
@@ -357,7 +371,7 @@ impl Finetune {
             seed: self.seed,
             tokens: &learn_tokens,
             names: read.learn.names(),
-            captions: said.then(|| captions(&read.learn)).transpose()?,
+            captions,
             questions: ask,
             val_tokens,
             val_questions: read.val_asked,
@@ -390,8 +404,8 @@ impl Read {
         self.learn.left_out.iter().chain(self.val.iter().flat_map(|v| &v.left_out)).cloned().collect()
     }
 
-    /// All of it by number and digest.
-    fn told(&self) -> serde_json::Value {
+    /// All of it by number and digest; `captions` where they are learnt from.
+    fn told(&self, captions: Option<&[String]>) -> serde_json::Value {
         let of = |f: &Filed, asked: &[Asked]| {
             let digest = digest_of(f.exams.iter().map(|e| &e.benchmark));
             serde_json::json!({"items": f.names().len(), "questions": asked.len(), "digest": digest})
@@ -400,16 +414,52 @@ impl Read {
             Some(val) => of(val, &self.val_asked),
             None => serde_json::json!({"held_out": true, "questions": self.val_asked.len()}),
         };
-        serde_json::json!({"train": of(&self.learn, &self.asked), "val": val, "left_out": self.left_out()})
+        let mut told =
+            serde_json::json!({"train": of(&self.learn, &self.asked), "val": val, "left_out": self.left_out()});
+        // What a digest of questions does not tell, where there is any.
+        let scores: Vec<&[f32]> = self.asked.iter().map(|a| &a.frame_scores[..]).collect();
+        if scores.iter().any(|s| !s.is_empty()) {
+            told["frame_scores"] = serde_json::json!(Digest::of(serde_json::json!(scores).to_string().as_bytes()));
+        }
+        if let Some(captions) = captions {
+            told["captions"] = serde_json::json!(Digest::of(captions.join("\0").as_bytes()));
+        }
+        told
     }
 }
 
-/// What every item is, in words; a set that does not say so of one cannot be learnt from by captions.
-fn captions(filed: &Filed) -> Result<Vec<String>, TrainError> {
-    let all: Option<Vec<String>> = filed.captions().into_iter().map(|c| c.map(str::to_owned)).collect();
-    let why =
-        "[covr2] compares with captions, which the set does not have of every item; caption_weight = 0 leaves them out";
-    Ok(all.ok_or_else(|| RecipeError::Wrong(why.into()))?)
+/// Says what was left out before hours of work begin; with nothing left there is no work.
+fn complain(filed: &Filed, asked: usize, what: &str, say: &dyn Fn(String)) -> Result<(), RecipeError> {
+    let n = filed.left_out.len();
+    let some: Vec<String> = filed.left_out.iter().take(3).map(|(name, why)| format!("{name}: {why}")).collect();
+    let some = if n > some.len() { format!("{}; …", some.join("; ")) } else { some.join("; ") };
+    match (asked, n) {
+        (0, 0) => Err(RecipeError::Wrong(format!("there is no question to {what}"))),
+        (0, _) => Err(RecipeError::Wrong(format!(
+            "no question is left to {what}: {n} files and questions cannot be used ({some}); do the paths start from where \
+             the questions lie?"
+        ))),
+        (_, 0) => Ok(()),
+        _ => {
+            say(format!("left out of what there is to {what}: {n} files and questions ({some})"));
+            Ok(())
+        }
+    }
+}
+
+/// What each item is, in words, as far as it is an answer: the loss compares with no other. A set that does not
+/// say so of one cannot be learnt from by captions.
+fn captions(filed: &Filed, asked: &[Asked]) -> Result<Vec<String>, TrainError> {
+    let all = filed.captions();
+    if let Some(a) = asked.iter().find(|a| all[a.targets[0]].is_none()) {
+        let why = format!(
+            "[covr2] compares with captions, and the set has none of what question {} asks for; caption_weight = 0 \
+             leaves them out",
+            a.id
+        );
+        return Err(RecipeError::Wrong(why).into());
+    }
+    Ok(all.into_iter().map(|c| c.unwrap_or_default().to_owned()).collect())
 }
 
 /// Some of the questions apart from the others: what is learnt from, and what is watched, each counted anew.

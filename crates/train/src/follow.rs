@@ -248,6 +248,19 @@ impl Record {
         self.value["stages"][name] = what;
     }
 
+    /// Refuses a folder in which a run lies that differs in one of these.
+    pub fn refuses(&self, dir: &Path, parts: &[&str]) -> Result<(), TrainError> {
+        let path = dir.join("run.json");
+        let old = std::fs::read(&path).ok().and_then(|b| serde_json::from_slice::<serde_json::Value>(&b).ok());
+        let differs = |old: &serde_json::Value| parts.iter().find(|part| old[**part] != self.value[**part]).copied();
+        match old.as_ref().and_then(differs) {
+            Some(part) => {
+                Err(TrainError::OtherRun { path: dir.to_owned(), why: format!("{part} in run.json differs") })
+            }
+            None => Ok(()),
+        }
+    }
+
     /// Into the run's folder.
     pub fn write(&self, dir: &Path) -> Result<(), TrainError> {
         replace(&dir.join("run.json"), format!("{:#}\n", self.value).as_bytes())

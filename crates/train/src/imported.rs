@@ -174,6 +174,7 @@ pub fn families(items: usize, asked: Vec<Asked>) -> Vec<Vec<Asked>> {
 pub fn follow(
     recipe: &Imported,
     dir: &Path,
+    pauses: Pauses,
     tell: &mut dyn FnMut(Progress),
     stop: &dyn Fn() -> bool,
 ) -> Result<Ended, TrainError> {
@@ -207,7 +208,7 @@ pub fn follow(
         device: device.clone(),
         head: recipe.head.clone(),
     };
-    let plan = s.plan(nets::layers::Precision::F32, Pauses { checkpoint: 200, validate: 100 }, dir);
+    let plan = s.plan(nets::layers::Precision::F32, pauses, dir);
     let net = task.begin(Imagine::new(&recipe.head, items.dim, &device));
     let (net, ended) = train(&task, net, &plan, &made.to_string(), tell, stop)?;
     if ended != Ended::Done {
@@ -255,6 +256,8 @@ fn recipe_without_paths(recipe: &Imported) -> serde_json::Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PAUSES: Pauses = Pauses { checkpoint: 200, validate: 100 };
 
     /// A world in which the answer is the reference's vector turned by what the words say.
     fn written(dir: &Path) -> PathBuf {
@@ -305,7 +308,7 @@ mod tests {
         let mut tell = |p: Progress| {
             losses.extend(p.line.split_whitespace().nth(1).and_then(|v| v.parse::<f32>().ok()));
         };
-        assert_eq!(follow(&recipe, &out, &mut tell, &|| false).unwrap(), Ended::Done);
+        assert_eq!(follow(&recipe, &out, PAUSES, &mut tell, &|| false).unwrap(), Ended::Done);
         let mean = |l: &[f32]| l.iter().sum::<f32>() / l.len() as f32;
         assert!(mean(&losses[25..]) < mean(&losses[..5]), "{losses:?}");
         let queries = Vectors::read(&out.join("queries.val.jsonl")).unwrap();
@@ -323,7 +326,7 @@ mod tests {
         let go_on = || {
             let asked = std::cell::Cell::new(0);
             let soon = || asked.replace(asked.get() + 1) == 3;
-            follow(&recipe, &dir.path().join("out"), &mut |_| (), &soon)
+            follow(&recipe, &dir.path().join("out"), PAUSES, &mut |_| (), &soon)
         };
         assert_eq!(go_on().unwrap(), Ended::Stopped(3));
         assert_eq!(go_on().unwrap(), Ended::Stopped(6));
@@ -341,7 +344,7 @@ mod tests {
         let mut recipe = Imported::open(&written(dir.path())).unwrap();
         let mut says = |families: usize, text: &str| {
             recipe.compose.families = families;
-            let said = follow(&recipe, &dir.path().join("out"), &mut |_| (), &|| true).unwrap_err().to_string();
+            let said = follow(&recipe, &dir.path().join("out"), PAUSES, &mut |_| (), &|| true).unwrap_err().to_string();
             assert!(said.contains(text), "{said}");
         };
         says(13, "a batch takes 13 groups of questions; the set has 12");
@@ -358,7 +361,7 @@ mod tests {
         let path = written(dir.path());
         let says = |text: &str| {
             let recipe = Imported::open(&path).and_then(|r| {
-                follow(&r, &dir.path().join("no"), &mut |_| (), &|| true)
+                follow(&r, &dir.path().join("no"), PAUSES, &mut |_| (), &|| true)
                     .map(|_| ())
                     .map_err(|e| RecipeError::Wrong(e.to_string()))
             });

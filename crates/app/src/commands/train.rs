@@ -20,9 +20,10 @@ fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         let failure = Failure::usage("a recipe for vectors made elsewhere has no model to begin from");
         return Err(failure.hint("leave --from out"));
     }
+    one_stage(typed)?;
     let recipe = Imported::open(&typed.recipe)?;
     let mut stages = Stages::new(context);
-    let ended = follow(&recipe, &typed.out, &mut |p| stages.tell(p), &interrupt::requested);
+    let ended = follow(&recipe, &typed.out, pauses(typed), &mut |p| stages.tell(p), &interrupt::requested);
     drop(stages);
     match ended? {
         Ended::Done => {
@@ -37,20 +38,24 @@ fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
             ));
             Ok(Exit::Ok)
         }
-        Ended::Stopped(step) => {
-            let (recipe, out) = (shown(&typed.recipe), shown(&typed.out));
-            context.say(format!("stopped after step {step}; to go on: likebut train {recipe} --out {out}"));
-            Ok(Exit::Interrupted)
+        Ended::Stopped(step) => Ok(stopped(typed, step, context)),
+    }
+}
+
+/// Refuses to stop after a stage that this kind of recipe does not have.
+fn one_stage(typed: &cli::Train) -> Result<(), Failure> {
+    match typed.until {
+        cli::Until::Pretrain => {
+            let failure = Failure::usage("this recipe has one stage, and no captions to stop after");
+            Err(failure.hint("leave --until out"))
         }
+        cli::Until::Imagine => Ok(()),
     }
 }
 
 /// A model that is there, on pictures and clips that lie here.
 fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
-    if matches!(typed.until, cli::Until::Pretrain) {
-        let failure = Failure::usage("a recipe with a [set] has one stage, and no captions to stop after");
-        return Err(failure.hint("leave --until out"));
-    }
+    one_stage(typed)?;
     let recipe = Finetune::open(&typed.recipe)?;
     let from = match &typed.from {
         Some(name) => models::load(&Shelf::open().find(name)?, &nets::cpu())?.0,
@@ -94,8 +99,9 @@ fn folder(out: &std::path::Path) -> Result<(), Failure> {
 /// Says how to go on.
 fn stopped(typed: &cli::Train, step: usize, context: &Context) -> Exit {
     let from = typed.from.as_ref().map_or(String::new(), |name| format!(" --from {name}"));
+    let until = if let cli::Until::Pretrain = typed.until { " --until pretrain" } else { "" };
     context.say(format!(
-        "stopped after step {step}; to go on: likebut train {} --out {}{from}",
+        "stopped after step {step}; to go on: likebut train {} --out {}{from}{until}",
         shown(&typed.recipe),
         shown(&typed.out)
     ));

@@ -43,6 +43,10 @@ fn a_shop_teaches_a_model_by_its_own_questions() {
         assert!(run.err.contains(&format!("left out: {name}: ")), "{name}: {run:?}");
     }
     // A fifth of the 22 questions that are left, in pairs that share their pictures.
+    assert!(
+        run.err.contains("left out of what there is to learn from: 3 files and questions (photos/3b.png: "),
+        "{run:?}"
+    );
     assert!(run.err.contains("18 questions to learn from, 4 to watch on; 4 steps of 8 are 1.8 passes"), "{run:?}");
     assert_eq!((run.json()["left_out"].as_u64(), run.json()["from"].as_str()), (Some(3), Some("blip2")));
     let record = read(&home, "run/run.json");
@@ -72,7 +76,12 @@ fn a_shop_teaches_a_model_by_its_own_questions() {
     // Another file of questions is another run.
     let asked = std::fs::read_to_string(home.path("shop/questions.csv")).unwrap();
     home.write("shop/questions.csv", asked.replace("0x,photos/0a.png,the same in red", "0x,photos/0a.png,in blue"));
+    let (before, tokens) = (read(&home, "run/run.json"), std::fs::metadata(home.path("run/tokens/train.f16")).unwrap());
     train("shop/recipe.toml", "blip2", "run").fails_after_notice(2, "of another run");
+    // Nothing of the run that lies there is touched.
+    assert_eq!(read(&home, "run/run.json"), before);
+    let after = std::fs::metadata(home.path("run/tokens/train.f16")).unwrap();
+    assert_eq!((after.len(), after.modified().unwrap()), (tokens.len(), tokens.modified().unwrap()));
 }
 
 #[test]
@@ -84,7 +93,7 @@ fn a_model_learns_from_a_published_set() {
     let run = home.run(&["train", "recipe.toml", "--from", "blip2", "--out", "run"]);
     run.works();
     assert!(run.err.contains("168 questions to learn from, 18 to watch on"), "{run:?}");
-    assert!(run.err.contains("what fashioniq's papers mark"), "{run:?}");
+    assert!(run.err.contains("which `likebut eval --bench fashioniq` marks"), "{run:?}");
     let manifest = read(&home, "run/model/manifest.json");
     assert_eq!(manifest["imagine"]["prototypes"], 8);
 
@@ -134,6 +143,11 @@ fn a_recipe_with_a_set_says_what_it_lacks() {
     train(&["--until", "pretrain"]).fails(2, "one stage");
     home.write("a.toml", recipe("train = \"shop/nothing.csv\"", ""));
     train(&[]).fails_after_notice(5, "nothing.csv");
+    // Paths that start from elsewhere: there is nothing left, and it says why.
+    home.write("elsewhere/questions.csv", std::fs::read(home.path("shop/questions.csv")).unwrap());
+    home.write("b.toml", recipe("train = \"elsewhere/questions.csv\"", ""));
+    home.run(&["train", "b.toml", "--out", "other"])
+        .fails_after_notice(2, "no question is left to learn from: 48 files");
     write_clip(&home);
     train(&["--from", "clip"]).fails(2, "learns = \"head\"");
 }

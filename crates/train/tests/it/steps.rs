@@ -550,6 +550,14 @@ fn a_set_on_disk_says_how_well_the_words_fit_each_frame() {
     std::fs::write(dir.path().join("triplets.train.jsonl"), asked).unwrap();
     let set = benchmarks::sets::triplets::read(dir.path(), Split::Train, benchmarks::Protocol::default()).unwrap();
     let notes = dir.path().join("looked.json");
-    let filed = train::Filed::look(vec![set], &small.model.manifest, &notes, &|_, _| (), &|| false).unwrap().unwrap();
-    assert_eq!(filed.questions(&small.model)[0].frame_scores, [0.5, 0.25]);
+    let look = || {
+        let set = vec![set.clone()];
+        train::Filed::look(set, &small.model.manifest, &notes, &|_, _| (), &|| false).unwrap().unwrap()
+    };
+    assert_eq!(look().questions(&small.model)[0].frame_scores, [0.5, 0.25]);
+    // What could not be read, for want of a program say, is asked again though the file is the same.
+    let found = std::fs::read_to_string(&notes).unwrap();
+    assert!(found.contains(r#"{"Ok":1}"#), "{found}");
+    std::fs::write(&notes, found.replace(r#"{"Ok":1}"#, r#"{"Err":"no such program"}"#)).unwrap();
+    assert_eq!((look().questions(&small.model).len(), look().left_out.len()), (1, 0));
 }
