@@ -103,8 +103,8 @@ pub struct Known {
     pub digest: Digest,
 }
 
-/// A file that could not be kept, and why. It is remembered so that it is not tried again until
-/// it changes, and so that found = kept + failed.
+/// A file that could not be kept, and why. It is remembered so that whoever fills the library need
+/// not try it again until it changes, and so that found = kept + failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// The file.

@@ -12,6 +12,7 @@ use library::{Failure, Info, Library, NewItem};
 use media::{Limits, Media};
 use methods::{Method, MethodError, Seen};
 use std::collections::{HashMap, HashSet};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
@@ -30,7 +31,8 @@ pub struct Options {
     pub memory: u64,
     /// Longer side of the thumbnails, pixels.
     pub thumbnail: u32,
-    /// Try files again that failed before and have not changed.
+    /// Try files again that failed before and have not changed. Those that a disk, the time or a missing ffmpeg
+    /// failed are tried again anyway.
     pub retry: bool,
     /// Folders whose vanished files leave the library.
     pub roots: Vec<PathBuf>,
@@ -84,6 +86,9 @@ pub struct Added {
     pub removed: usize,
     /// Could not be taken in; with reasons.
     pub failed: Vec<Failure>,
+    /// Those of them whose item stays as it is, since nothing says that the file has changed. The library does
+    /// not remember them as failures.
+    pub stay: HashSet<PathBuf>,
     /// Whether someone asked to stop before all was done.
     pub stopped: bool,
 }
@@ -216,7 +221,7 @@ impl Intake<'_> {
         let stamp = match stamp(path) {
             Ok(stamp) => stamp,
             Err(e) => {
-                self.failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string()));
+                self.failed(failure(path, &Stamp { size: 0, mtime_ns: 0 }, "io", e.to_string()), None)?;
                 return Ok(None);
             }
         };
@@ -228,9 +233,9 @@ impl Intake<'_> {
             self.progress();
             return Ok(None);
         }
-        let before = self.failed_before.get(path).filter(|_| !self.options.retry);
+        let before = self.failed_before.get(path).filter(|old| !self.options.retry && is_final(&old.code));
         if let Some(old) = before.filter(|old| (old.size, old.mtime_ns) == (stamp.size, stamp.mtime_ns)) {
-            self.failed(old.clone());
+            self.failed(old.clone(), Some(&stamp))?;
             return Ok(None);
         }
         Ok(Some(stamp))
@@ -241,7 +246,8 @@ impl Intake<'_> {
         let kept = match fate {
             Fate::Keep(kept) => *kept,
             Fate::Failed(failure) => {
-                self.failed(failure);
+                let stamp = Stamp { size: failure.size, mtime_ns: failure.mtime_ns };
+                self.failed(failure, Some(&stamp))?;
                 return Ok(None);
             }
         };
@@ -277,11 +283,26 @@ impl Intake<'_> {
         Ok(())
     }
 
-    fn failed(&mut self, failure: Failure) {
+    /// Accounts for a file that could not be taken in; with its stamp, where that could be read.
+    fn failed(&mut self, failure: Failure, stamp: Option<&Stamp>) -> Result<(), SearchError> {
         (self.tell)(Event::Failed { path: &failure.path, reason: &failure.reason });
-        self.failures.push(failure.clone());
+        if self.holds(&failure.path, stamp)? {
+            self.added.stay.insert(failure.path.clone());
+        } else {
+            self.failures.push(failure.clone());
+        }
         self.added.failed.push(failure);
         self.progress();
+        Ok(())
+    }
+
+    /// Whether something is kept of a file, and nothing says that it is no longer true: a missing ffmpeg, a
+    /// lower limit or a disk that does not answer speak of the machine and the settings, not of the file, and
+    /// what goes, goes for every model.
+    fn holds(&self, path: &Path, stamp: Option<&Stamp>) -> Result<bool, SearchError> {
+        let Some(known) = self.library.known(path)? else { return Ok(false) };
+        let changed = stamp.is_some_and(|now| (known.size, known.mtime_ns) != (now.size, now.mtime_ns));
+        Ok(!changed && !is_gone(path))
     }
 
     fn remember_failures(&mut self) -> Result<(), SearchError> {
@@ -293,6 +314,20 @@ impl Intake<'_> {
 
     fn progress(&mut self) {
         (self.tell)(Event::Progress { done: self.added.done(), total: self.added.found });
+    }
+}
+
+/// Whether a failure of this kind comes again for as long as the file is the same. One that a disk, the time or a
+/// program that is not installed is to blame for may be over by the next run.
+fn is_final(code: &str) -> bool {
+    !matches!(code, "io" | "timeout" | "needs_ffmpeg")
+}
+
+/// Whether there is no such file. A folder that may not be entered, or a disk that does not answer, does not say so.
+fn is_gone(path: &Path) -> bool {
+    match path.try_exists() {
+        Ok(there) => !there,
+        Err(e) => e.kind() == ErrorKind::NotADirectory,
     }
 }
 
@@ -405,6 +440,94 @@ pub fn caption_all<'a>(
 mod tests {
     use super::*;
     use media::Frame;
+    use methods::{METHODS, Model};
+    use std::sync::Arc;
+
+    /// A toy of this name over a library.
+    fn engine(name: &str, library: Library) -> Engine {
+        let vocab = nets::words::vocab_from_texts(["a picture"].into_iter(), 768);
+        let model = Model::new(name, "", nets::blip2::Config::toy(), None, vocab, &nets::cpu()).unwrap();
+        Engine::new((METHODS[0].make)(Arc::new(model)).unwrap(), library).unwrap()
+    }
+
+    /// Adds these files, with nobody to stop it.
+    fn add_all(engine: &mut Engine, files: &[PathBuf], options: &Options) -> Added {
+        let added = add(engine, files, options, &mut |_| (), &|| false).unwrap();
+        assert_eq!(added.found, added.indexed + added.unchanged + added.failed.len());
+        assert!(engine.library.verify(true).unwrap().is_ok(), "kept and failed at once");
+        added
+    }
+
+    /// Pictures with these names, no two alike.
+    fn pictures(dir: &Path, names: &[&str]) -> Vec<PathBuf> {
+        std::fs::create_dir_all(dir).unwrap();
+        let write = |(i, name): (usize, &&str)| {
+            let path = dir.join(name);
+            media::write_png(&path, &Frame::filled(40, 30, [i as u8 * 9, 80, 7])).unwrap();
+            path
+        };
+        names.iter().enumerate().map(write).collect()
+    }
+
+    #[test]
+    fn what_is_kept_stays_where_the_file_is_not_to_blame() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = pictures(&dir.path().join("in"), &["a.png", "b.png", "c.png"]);
+        let mut one = engine("one", Library::in_memory().unwrap());
+        assert_eq!(add_all(&mut one, &files, &Options::default()).indexed, 3);
+        let ids: Vec<_> = files.iter().map(|f| one.library.known(f).unwrap().unwrap().id).collect();
+        one.library.set_caption(ids[0], Some("mine")).unwrap();
+        let space = one.method.space().clone();
+
+        // Another model, which looks at fewer pixels.
+        let mut two = engine("two", one.library);
+        let limits = Limits { max_pixels: 100, ..Limits::default() };
+        let added = add_all(&mut two, &files, &Options { limits, ..Options::default() });
+        assert_eq!((added.failed.len(), added.stay.len()), (3, 3));
+        assert_eq!(two.library.failures().unwrap(), []);
+        assert_eq!(two.library.item(ids[0]).unwrap().unwrap().caption.as_deref(), Some("mine"));
+        assert!(ids.iter().all(|id| two.library.embedding(*id, &space).unwrap().is_some()));
+
+        // A file that has changed, and one that is gone.
+        std::fs::write(&files[0], "a text").unwrap();
+        std::fs::remove_file(&files[1]).unwrap();
+        let added = add_all(&mut two, &files, &Options::default());
+        assert_eq!((added.failed.len(), added.stay.len(), added.indexed), (2, 0, 1));
+        assert_eq!(two.library.len().unwrap(), 1);
+        let failed: Vec<PathBuf> = two.library.failures().unwrap().into_iter().map(|f| f.path).collect();
+        assert_eq!(failed, files[..2]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_folder_that_does_not_answer_says_nothing_of_its_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("in");
+        let files = pictures(&folder, &["a.png"]);
+        let mut engine = engine("one", Library::in_memory().unwrap());
+        add_all(&mut engine, &files, &Options::default());
+        // A link to itself: for whoever may read everything, too, the system cannot say what lies behind it.
+        std::fs::rename(&folder, dir.path().join("away")).unwrap();
+        std::os::unix::fs::symlink(&folder, &folder).unwrap();
+        let added = add_all(&mut engine, &files, &Options::default());
+        assert_eq!((added.failed.len(), added.stay.len()), (1, 1));
+        assert!(engine.library.known(&files[0]).unwrap().is_some());
+    }
+
+    #[test]
+    fn what_the_file_is_not_to_blame_for_is_tried_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = pictures(dir.path(), &["a.png"]);
+        let now = stamp(&files[0]).unwrap();
+        for (code, again) in [("io", 1), ("timeout", 1), ("needs_ffmpeg", 1), ("corrupt", 0), ("too_large", 0)] {
+            let mut engine = engine("one", Library::in_memory().unwrap());
+            engine.library.fail(&[failure(&files[0], &now, code, "it was so".into())]).unwrap();
+            let added = add_all(&mut engine, &files, &Options::default());
+            assert_eq!((added.indexed, added.failed.len()), (again, 1 - again), "{code}");
+            let retried = add_all(&mut engine, &files, &Options { retry: true, ..Options::default() });
+            assert_eq!(retried.failed, [], "{code}");
+        }
+    }
 
     #[test]
     fn memory_is_found_before_a_file_is_read() {
