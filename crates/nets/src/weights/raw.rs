@@ -150,7 +150,9 @@ impl<'a> Raw<'a> {
             if fits { sum.checked_add(part.shape[0]) } else { None }
         });
         let shapes = || parts.iter().map(|p| format!("{} {:?}", p.dtype, p.shape)).collect::<Vec<_>>().join(", ");
-        shape[..1].copy_from_slice(&[rows.ok_or_else(|| format!("cannot be joined: {}", shapes()))?]);
+        // Before the shape is touched: what is a single number has no rows to set.
+        let rows = rows.ok_or_else(|| format!("cannot be joined: {}", shapes()))?;
+        shape[0] = rows;
         let mut bytes = Vec::new();
         for part in parts {
             bytes.extend_from_slice(&part.into_bytes());
@@ -294,6 +296,8 @@ mod tests {
         assert!(whole().part(0, 2).is_err() && whole().part(3, 3).is_err() && whole().rows(2, 4).is_err());
         assert!(whole().reshaped(vec![7]).is_err() && whole().reshaped(vec![12]).unwrap().transposed().is_err());
         assert!(Raw::joined(vec![]).is_err());
+        let single = || Raw::new(Dtype::F32, vec![], &bytes[..4]).unwrap();
+        assert!(Raw::joined(vec![single(), single()]).is_err() && Raw::joined(vec![whole(), single()]).is_err());
         assert!(Raw::joined(vec![whole(), whole().transposed().unwrap()]).is_err());
         assert!(Raw::new(Dtype::I64, vec![6], &bytes[..]).unwrap().floats().is_none());
     }
