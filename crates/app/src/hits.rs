@@ -8,7 +8,7 @@ use search::Found;
 use serde_json::{Value, json};
 
 use crate::paint::Paint;
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::bar;
 use crate::terminal::{self, Protocol, Rgb};
 
@@ -26,7 +26,7 @@ pub fn json(rank: usize, found: &Found) -> Value {
     json!({
         "rank": rank,
         "id": item.id,
-        "path": item.media.path,
+        "path": text(&item.media.path),
         "span": item.media.span,
         "kind": item.kind,
         "score": number(hit.score),

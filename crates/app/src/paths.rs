@@ -1,5 +1,6 @@
 //! Paths as the library keeps them, and as people like to read them.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use domain::ItemId;
@@ -31,6 +32,11 @@ pub fn shown(path: &Path) -> String {
         },
     };
     printable(&short)
+}
+
+/// A path as JSON can carry it: text, with what is not Unicode replaced.
+pub fn text(path: &Path) -> Cow<'_, str> {
+    path.to_string_lossy()
 }
 
 /// `#12` → item 12; `None` where it is not written so, hence a path.

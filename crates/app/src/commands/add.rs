@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
 use crate::paint::printable;
-use crate::paths::{place, shown};
+use crate::paths::{place, shown, text};
 use crate::progress::{Progress, thousands};
 use crate::walk::{Found, walk};
 
@@ -73,10 +73,10 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
             "moved": added.moved,
             "unchanged": added.unchanged,
             "removed": added.removed,
-            "failed": failed.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect::<Vec<_>>(),
+            "failed": failed.iter().map(|(path, reason)| json!({"path": text(path), "reason": reason})).collect::<Vec<_>>(),
             "other_files": meant.others,
             "stopped": added.stopped,
-            "library": folder,
+            "library": text(&folder),
         }))?;
     } else {
         print(summary(&meant, &added, found, failed.len(), context))?;
@@ -133,8 +133,9 @@ fn tell_failures(failed: &[(PathBuf, String)], context: &Context) {
 fn list(meant: &Meant, json: bool, context: &Context) -> Result<Exit, Failure> {
     if json {
         let failed: Vec<_> =
-            meant.failed.iter().map(|(path, reason)| json!({"path": path, "reason": reason})).collect();
-        print_json(json!({"dry_run": true, "files": meant.files, "failed": failed, "other_files": meant.others}))?;
+            meant.failed.iter().map(|(path, reason)| json!({"path": text(path), "reason": reason})).collect();
+        let files: Vec<_> = meant.files.iter().map(|path| text(path)).collect();
+        print_json(json!({"dry_run": true, "files": files, "failed": failed, "other_files": meant.others}))?;
     } else {
         print(meant.files.iter().map(|p| shown(p) + "\n").collect::<String>())?;
         tell_failures(&meant.failed, context);

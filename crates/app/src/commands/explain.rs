@@ -19,7 +19,7 @@ use crate::heat;
 use crate::hits::{self, ranked};
 use crate::models;
 use crate::page::{PageModel, Step};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 
 /// A question, what was imagined for it, and both rankings.
 struct Explained {
@@ -88,7 +88,7 @@ fn numbers(e: &Explained) -> serde_json::Value {
     };
     let m = &e.made;
     json!({
-        "query": {"reference": e.query.reference.path, "span": e.query.reference.span, "words": e.query.words},
+        "query": {"reference": text(&e.query.reference.path), "span": e.query.reference.span, "words": e.query.words},
         "confidence": m.confidence, "scaled": m.scaled, "shifted": m.shifted, "cosine_without": m.kept,
         "shares": {"picture": m.shares[0], "words": m.shares[1]},
         "frames": m.frames, "patches_along_side": m.side,

@@ -15,7 +15,7 @@ use crate::exit::{Exit, Failure};
 use crate::hits;
 use crate::models;
 use crate::page::{PageModel, Step};
-use crate::paths::{item_id, shown};
+use crate::paths::{item_id, shown, text};
 use crate::progress::thousands;
 use crate::terminal;
 
@@ -126,7 +126,8 @@ fn show(typed: &cli::Find, context: &Context, engine: &Engine, query: &Query, an
     if typed.format.json {
         return print_json(json!({
             "query": {
-                "reference": query.reference.path, "span": query.reference.span, "words": query.words, "not": query.not,
+                "reference": text(&query.reference.path), "span": query.reference.span, "words": query.words,
+                "not": query.not,
                 "strength": context.settings.strength(), "method": engine.method.name(),
             },
             "of": answer.of,

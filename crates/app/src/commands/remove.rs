@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::{item_id, place, shown};
+use crate::paths::{item_id, place, shown, text};
 
 /// What one target means.
 struct Meant {
@@ -34,8 +34,9 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
         library.seal()?;
     }
     if typed.json {
-        let items: Vec<_> = meant.items.iter().map(|(id, path)| json!({"id": id, "path": path})).collect();
-        print_json(json!({"dry_run": typed.dry_run, "removed": items, "forgotten_failures": meant.failures}))?;
+        let items: Vec<_> = meant.items.iter().map(|(id, path)| json!({"id": id, "path": text(path)})).collect();
+        let failures: Vec<_> = meant.failures.iter().map(|path| text(path)).collect();
+        print_json(json!({"dry_run": typed.dry_run, "removed": items, "forgotten_failures": failures}))?;
         return Ok(Exit::Ok);
     }
     let mut out = String::new();

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::{bytes, thousands};
 
 /// Prints the numbers, and the list of what was left out if that was asked for.
@@ -23,9 +23,9 @@ pub fn run(typed: &cli::Status, context: &Context) -> Result<Exit, Failure> {
             .map(|s| json!({"space": s.space.to_string(), "model": s.space.model, "vectors": s.vectors}))
             .collect();
         let failed: Vec<_> =
-            failures.iter().map(|f| json!({"path": f.path, "code": f.code, "reason": f.reason})).collect();
+            failures.iter().map(|f| json!({"path": text(&f.path), "code": f.code, "reason": f.reason})).collect();
         print_json(json!({
-            "library": context.settings.library(),
+            "library": text(&context.settings.library()),
             "format": library::FORMAT_VERSION,
             "indexed": stats.pictures + stats.clips,
             "pictures": stats.pictures,

@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::thousands;
 
 /// Reads every byte and says what is wrong; what can be made again is made again.
@@ -31,7 +31,7 @@ pub fn run(typed: &cli::Verify, context: &Context) -> Result<Exit, Failure> {
             "failed": report.stats.failures,
             "problems": report.problems.iter().chain(&without).collect::<Vec<_>>(),
             "repaired": report.repaired,
-            "missing_files": missing.iter().map(|(id, path)| json!({"id": id, "path": path})).collect::<Vec<_>>(),
+            "missing_files": missing.iter().map(|(id, path)| json!({"id": id, "path": text(path)})).collect::<Vec<_>>(),
         }))?;
     } else {
         let n = |n: usize| thousands(n as u64);

@@ -127,6 +127,32 @@ fn files_that_cannot_be_read_are_left_out_with_their_reasons() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn a_name_that_is_not_unicode_is_no_bug() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let home = furnished();
+    let odd = |name: &[u8]| home.path("odd").join(std::ffi::OsStr::from_bytes(name));
+    home.write("odd/some.png", media::png_bytes(&media::Frame::filled(8, 8, [1, 2, 3])).expect("a PNG"));
+    std::fs::rename(home.path("odd/some.png"), odd(b"good\xff.png")).expect("it is renamed");
+    std::fs::write(odd(b"\xff.jpg"), "broken").expect("a file");
+    let planned = home.run(&["add", "--dry-run", "odd", "--json"]).works().json();
+    assert_eq!(planned["files"].as_array().map(Vec::len), Some(2), "{planned}");
+    let run = home.run(&["add", "odd", "--json"]);
+    assert_eq!((run.code, run.json()["indexed"].clone()), (Some(3), 1.into()), "{run:?}");
+    let named = |path: &serde_json::Value| path.as_str().is_some_and(|p| p.ends_with("\u{fffd}.jpg"));
+    assert!(named(&run.json()["failed"][0]["path"]), "{run:?}");
+    assert!(named(&home.run(&["status", "--json"]).works().json()["failed"][0]["path"]));
+    let found = home.run(&["find", "pictures/red.png", "in blue", "--json"]).works().json();
+    assert_eq!(found["hits"].as_array().map(Vec::len), Some(3), "{found}");
+    std::fs::remove_file(odd(b"good\xff.png")).expect("it goes");
+    let verified = home.run(&["verify", "--json"]).works().json();
+    assert_eq!(verified["missing_files"].as_array().map(Vec::len), Some(1), "{verified}");
+    let removed = home.run(&["remove", "odd", "--json"]).works().json();
+    assert_eq!(removed["removed"].as_array().map(Vec::len), Some(1), "{removed}");
+    assert!(named(&removed["forgotten_failures"][0]), "{removed}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn a_full_disk_has_its_code() {
     let home = furnished();
     let run = home.run(&["find", "pictures/red.png", "in blue", "--page", "/dev/full"]);
