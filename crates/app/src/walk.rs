@@ -17,6 +17,9 @@ pub struct Found {
     pub files: Vec<PathBuf>,
     /// What could not be read, each with its reason.
     pub failed: Vec<(PathBuf, String)>,
+    /// Those of them that hide what lies below: folders that cannot be listed, and entries that may be folders. Of a
+    /// link that leads nowhere, or out, all is known.
+    pub hidden: Vec<PathBuf>,
 }
 
 /// Walks every path in turn.
@@ -27,7 +30,7 @@ pub fn walk(paths: &[PathBuf]) -> Found {
         match std::fs::metadata(path) {
             Ok(meta) if meta.is_dir() => match path.canonicalize() {
                 Ok(root) => folder(&root, &root, &mut found),
-                Err(e) => found.failed.push((path.clone(), reason(&e))),
+                Err(e) => hidden(path.clone(), &e, &mut found),
             },
             Ok(meta) if meta.is_file() => found.files.push(place(path)),
             Ok(_) => found.failed.push((path.clone(), "neither a file nor a folder".to_owned())),
@@ -42,7 +45,7 @@ pub fn walk(paths: &[PathBuf]) -> Found {
 fn folder(dir: &Path, root: &Path, found: &mut Found) {
     let entries = match std::fs::read_dir(dir).and_then(|e| e.collect::<Result<Vec<_>, _>>()) {
         Ok(entries) => entries,
-        Err(e) => return found.failed.push((dir.to_owned(), reason(&e))),
+        Err(e) => return hidden(dir.to_owned(), &e, found),
     };
     let mut entries: Vec<_> =
         entries.into_iter().filter(|e| !e.file_name().as_encoded_bytes().starts_with(b".")).collect();
@@ -55,9 +58,14 @@ fn folder(dir: &Path, root: &Path, found: &mut Found) {
             Ok(kind) if kind.is_symlink() => link(path, root, found),
             // Sockets, pipes and devices hold no media, and reading one may wait for ever.
             Ok(_) => {}
-            Err(e) => found.failed.push((path, reason(&e))),
+            Err(e) => hidden(path, &e, found),
         }
     }
+}
+
+fn hidden(path: PathBuf, error: &std::io::Error, found: &mut Found) {
+    found.failed.push((path.clone(), reason(error)));
+    found.hidden.push(path);
 }
 
 fn link(path: PathBuf, root: &Path, found: &mut Found) {
@@ -129,5 +137,6 @@ mod tests {
         assert_eq!(reasons.len(), 2);
         assert!(reasons[0].starts_with("a link that leads nowhere: no such file"), "{reasons:?}");
         assert!(reasons[1].starts_with("a link out of the folder that was named"), "{reasons:?}");
+        assert!(found.hidden.is_empty(), "a link hides nothing: {:?}", found.hidden);
     }
 }

@@ -257,7 +257,7 @@ impl Intake<'_> {
             .library
             .by_digest(&kept.item.digest)?
             .into_iter()
-            .find(|old| old.media.span.is_none() && old.media.path != *path && !old.media.path.exists());
+            .find(|old| old.media.span.is_none() && old.media.path != *path && is_gone(&old.media.path));
         match gone {
             Some(old) if self.library.embedding(old.id, self.method.space())?.is_some() => {
                 self.library.moved(old.id, path, kept.item.mtime_ns)?;
@@ -413,7 +413,7 @@ fn forget_vanished(engine: &mut Engine, files: &[PathBuf], roots: &[PathBuf]) ->
     let mut gone = Vec::new();
     for root in roots {
         for (id, path) in engine.library.under(root)? {
-            if !listed.contains(&path) && !path.exists() {
+            if !listed.contains(&path) && is_gone(&path) {
                 gone.push(id);
             }
         }
@@ -511,7 +511,16 @@ mod tests {
         std::os::unix::fs::symlink(&folder, &folder).unwrap();
         let added = add_all(&mut engine, &files, &Options::default());
         assert_eq!((added.failed.len(), added.stay.len()), (1, 1));
+        // Nor has it vanished from a folder that was walked, nor been moved to where its bytes lie too.
+        let roots = vec![dir.path().to_owned()];
+        let copy = [dir.path().join("away/a.png")];
+        let added = add_all(&mut engine, &copy, &Options { roots, ..Options::default() });
+        assert_eq!((added.removed, added.moved, added.indexed), (0, 0, 1));
         assert!(engine.library.known(&files[0]).unwrap().is_some());
+        // Now it has.
+        std::fs::remove_file(&folder).unwrap();
+        let roots = vec![dir.path().to_owned()];
+        assert_eq!(add_all(&mut engine, &copy, &Options { roots, ..Options::default() }).removed, 1);
     }
 
     #[test]

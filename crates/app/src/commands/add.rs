@@ -145,12 +145,12 @@ fn list(meant: &Meant, json: bool, context: &Context) -> Result<Exit, Failure> {
 }
 
 fn meant(paths: &[PathBuf]) -> Meant {
-    let Found { files, failed } = walk(paths);
+    let Found { files, failed, hidden } = walk(paths);
     let named: HashSet<PathBuf> = paths.iter().map(|p| place(p)).collect();
     let found = files.len();
     let files: Vec<PathBuf> = files.into_iter().filter(|f| named.contains(f) || is_candidate(f)).collect();
     // A folder that cannot be walked says nothing about what vanished from it.
-    let walked = |root: &PathBuf| root.is_dir() && !failed.iter().any(|(path, _)| path.starts_with(root));
+    let walked = |root: &PathBuf| root.is_dir() && !hidden.iter().any(|path| path.starts_with(root));
     let roots = paths.iter().filter_map(|p| p.canonicalize().ok()).filter(walked).collect();
     Meant { others: found - files.len(), files, failed, roots }
 }

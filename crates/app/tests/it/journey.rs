@@ -64,6 +64,23 @@ fn what_is_moved_is_known_and_what_is_gone_leaves() {
     assert_eq!(gone["removed"], items, "{gone}");
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_that_leads_nowhere_does_not_keep_what_is_gone() {
+    let home = Home::new();
+    for (name, grey) in [("a.png", 10), ("b.png", 200)] {
+        home.write(&format!("in/{name}"), media::png_bytes(&media::Frame::filled(8, 8, [grey; 3])).expect("a picture"));
+    }
+    home.run(&["add", "in"]).works();
+    std::os::unix::fs::symlink("nowhere", home.path("in/link.png")).expect("a link");
+    std::fs::remove_file(home.path("in/a.png")).expect("it goes");
+    let run = home.run(&["add", "in", "--json"]);
+    assert_eq!(
+        (run.code, run.json()["removed"].clone(), run.json()["unchanged"].clone()),
+        (Some(3), 1.into(), 1.into())
+    );
+}
+
 #[test]
 fn the_page_holds_reference_words_and_answers() {
     let home = with_world();
