@@ -12,9 +12,9 @@ use library::{Failure, Info, Library, NewItem};
 use media::{Limits, Media};
 use methods::{Method, MethodError, Seen};
 use std::collections::{HashMap, HashSet};
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
-use std::time::UNIX_EPOCH;
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// How files are taken in.
 #[derive(Clone, Debug)]
@@ -104,6 +104,8 @@ impl Added {
 enum Fate {
     Keep(Box<Kept>),
     Failed(Failure),
+    /// Someone asked to stop before it was read whole: nothing is known of it.
+    Dropped,
 }
 
 struct Kept {
@@ -162,10 +164,10 @@ impl Intake<'_> {
     fn flow(&mut self, files: &[PathBuf], stop: &(dyn Fn() -> bool + Sync)) -> Result<(), SearchError> {
         let (method, options) = (self.method, self.options);
         let budget = Budget::new(options.memory);
-        let read = |(path, stamp): (&Path, Stamp)| read(path, &stamp, method, options, &budget);
+        let read = |(path, stamp): (&Path, Stamp)| read(path, &stamp, method, options, &budget, stop);
         let frames = |fate: &Fate| match fate {
             Fate::Keep(kept) => kept.seen.frames.len(),
-            Fate::Failed(_) => 0,
+            Fate::Failed(_) | Fate::Dropped => 0,
         };
         let encode = |batch: Vec<Kept>| -> Made {
             if stop() {
@@ -250,6 +252,7 @@ impl Intake<'_> {
                 self.failed(failure, Some(&stamp))?;
                 return Ok(None);
             }
+            Fate::Dropped => return Ok(None),
         };
         // The same bytes under a path that is gone: the file was moved, nothing is encoded again.
         let path = &kept.item.media.path;
@@ -342,15 +345,26 @@ fn failure(path: &Path, stamp: &Stamp, code: &str, reason: String) -> Failure {
 }
 
 /// Reads one file: decoded, seen, with its digest and thumbnail; or why not.
-fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budget: &Budget) -> Fate {
-    let digest = match std::fs::File::open(path).and_then(|mut f| Digest::of_reader(&mut f)) {
-        Ok(digest) => digest,
-        Err(e) => return Fate::Failed(failure(path, stamp, "io", e.to_string())),
+fn read(
+    path: &Path,
+    stamp: &Stamp,
+    method: &dyn Method,
+    options: &Options,
+    budget: &Budget,
+    stop: &(dyn Fn() -> bool + Sync),
+) -> Fate {
+    // It was handed out before, perhaps, and has waited for a reader.
+    if stop() {
+        return Fate::Dropped;
+    }
+    let seen = || -> media::Result<_> {
+        let (m, _share) = open(path, &options.limits, &method.model().manifest.sampling, budget)?;
+        Ok((see(&m, method, options)?, m.info().clone()))
     };
-    let opened = open(path, &options.limits, &method.model().manifest.sampling, budget);
-    match opened.and_then(|(m, _share)| Ok((see(&m, method, options)?, m))) {
-        Ok(((seen, thumbnail), m)) => {
-            let i = m.info();
+    // The digest is made last, since what is too large or broken needs none; and when the frames have gone, as the
+    // others may be waiting for their memory.
+    match seen().and_then(|seen| Ok((seen, digest(path, &options.limits, stop)?))) {
+        Ok((((seen, thumbnail), i), digest)) => {
             let clip = i.kind == Kind::Clip;
             let info = Info {
                 width: i.width,
@@ -358,7 +372,7 @@ fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budg
                 duration_secs: i.duration_secs,
                 frames: clip.then_some(i.frames as u64),
                 fps: i.fps,
-                codec: Some(i.codec.clone()),
+                codec: Some(i.codec),
             };
             let item = NewItem {
                 size: stamp.size,
@@ -369,7 +383,48 @@ fn read(path: &Path, stamp: &Stamp, method: &dyn Method, options: &Options, budg
             };
             Fate::Keep(Box::new(Kept { item, seen }))
         }
+        Err(_) if stop() => Fate::Dropped,
         Err(e) => Fate::Failed(failure(path, stamp, e.code(), e.to_string())),
+    }
+}
+
+/// A file whose bytes come more slowly than this is given up, in bytes a second: a hundredth of what a disk gives
+/// to one reader, as there may be many.
+const SLOWEST: f64 = 1e6;
+
+/// The digest of a file's bytes.
+fn digest(path: &Path, limits: &Limits, stop: &(dyn Fn() -> bool + Sync)) -> media::Result<Digest> {
+    let io = |source| media::Error::Io { path: path.to_owned(), source };
+    let file = std::fs::File::open(path).map_err(io)?;
+    let size = file.metadata().map_err(io)?.len();
+    let secs = (limits.max_secs + size as f64 / SLOWEST).clamp(0.0, 1e6);
+    let mut pieces = Pieces { file, left: limits.max_bytes, end: Instant::now() + Duration::from_secs_f64(secs), stop };
+    Digest::of_reader(&mut pieces).map_err(|e| match e.kind() {
+        ErrorKind::TimedOut => media::Error::Timeout(format!("not read within {secs:.0} seconds")),
+        ErrorKind::FileTooLarge => media::Error::TooLarge("it grew beyond what is read while it was read".to_owned()),
+        _ => io(e),
+    })
+}
+
+/// Reads until there is too much of it, it takes too long, or someone asks to stop.
+struct Pieces<'a, R> {
+    file: R,
+    left: u64,
+    end: Instant,
+    stop: &'a (dyn Fn() -> bool + Sync),
+}
+
+impl<R: Read> Read for Pieces<'_, R> {
+    fn read(&mut self, piece: &mut [u8]) -> std::io::Result<usize> {
+        if (self.stop)() {
+            return Err(std::io::Error::other("asked to stop"));
+        }
+        if Instant::now() >= self.end {
+            return Err(ErrorKind::TimedOut.into());
+        }
+        let n = self.file.read(piece)?;
+        self.left = self.left.checked_sub(n as u64).ok_or(ErrorKind::FileTooLarge)?;
+        Ok(n)
     }
 }
 
@@ -442,6 +497,7 @@ mod tests {
     use media::Frame;
     use methods::{METHODS, Model};
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 
     /// A toy of this name over a library.
     fn engine(name: &str, library: Library) -> Engine {
@@ -536,6 +592,46 @@ mod tests {
             let retried = add_all(&mut engine, &files, &Options { retry: true, ..Options::default() });
             assert_eq!(retried.failed, [], "{code}");
         }
+    }
+
+    #[test]
+    fn bytes_are_read_until_there_are_too_many_or_it_takes_too_long_or_someone_asks_to_stop() {
+        let later = || Instant::now() + Duration::from_secs(60);
+        // Never ends by itself.
+        let read = |left: u64, end: Instant, stop: &(dyn Fn() -> bool + Sync)| {
+            let mut pieces = Pieces { file: std::io::repeat(7), left, end, stop };
+            Digest::of_reader(&mut pieces).unwrap_err().kind()
+        };
+        assert_eq!(read(1 << 20, later(), &|| false), ErrorKind::FileTooLarge);
+        assert_eq!(read(u64::MAX, Instant::now() + Duration::from_millis(20), &|| false), ErrorKind::TimedOut);
+        let asked = AtomicUsize::new(0);
+        assert_eq!(read(u64::MAX, later(), &|| asked.fetch_add(1, SeqCst) > 9), ErrorKind::Other);
+        let mut whole = Pieces { file: &b"a picture"[..], left: 9, end: later(), stop: &|| false };
+        assert_eq!(Digest::of_reader(&mut whole).unwrap(), Digest::of(b"a picture"));
+    }
+
+    #[test]
+    fn what_was_not_read_before_someone_asked_to_stop_has_not_failed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut files = pictures(dir.path(), &["a.png", "b.png", "c.png", "d.png"]);
+        files.extend((0..20).map(|i| dir.path().join(format!("{i}.jpg"))));
+        files[4..].iter().for_each(|path| std::fs::write(path, "broken").unwrap());
+        let mut engine = engine("one", Library::in_memory().unwrap());
+        let stamp = stamp(&files[5]).unwrap();
+        let (options, budget) = (Options { batch: 1, readers: 1, ..Options::default() }, Budget::new(MEMORY));
+        let fate =
+            |stop: &(dyn Fn() -> bool + Sync)| read(&files[5], &stamp, engine.method.as_ref(), &options, &budget, stop);
+        assert!(matches!(fate(&|| false), Fate::Failed(_)) && matches!(fate(&|| true), Fate::Dropped));
+        // As soon as the first is kept.
+        let kept = AtomicUsize::new(0);
+        let mut tell = |event: Event<'_>| {
+            if let Event::Progress { done, .. } = event {
+                kept.store(done, SeqCst);
+            }
+        };
+        let added = add(&mut engine, &files, &options, &mut tell, &|| kept.load(SeqCst) > 0).unwrap();
+        assert!(added.stopped && added.failed.is_empty() && added.indexed > 0, "{added:?}");
+        assert_eq!((engine.library.failures().unwrap(), engine.library.len().unwrap()), (vec![], added.indexed));
     }
 
     #[test]
