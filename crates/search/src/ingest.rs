@@ -91,6 +91,8 @@ pub struct Added {
     pub stay: HashSet<PathBuf>,
     /// Whether someone asked to stop before all was done.
     pub stopped: bool,
+    /// Why the vector files could not be written in the end. Nothing is lost by it, and the next start is slower.
+    pub unsealed: Option<String>,
 }
 
 impl Added {
@@ -139,7 +141,8 @@ pub fn add(
     added.stopped = added.done() < added.found;
     if !added.stopped {
         added.removed = forget_vanished(engine, files, &options.roots)?;
-        engine.library.seal()?;
+        // Everything is kept by now, and has to be accounted for.
+        added.unsealed = engine.library.seal().err().map(|e| e.to_string());
     }
     Ok(added)
 }
@@ -577,6 +580,22 @@ mod tests {
         std::fs::remove_file(&folder).unwrap();
         let roots = vec![dir.path().to_owned()];
         assert_eq!(add_all(&mut engine, &copy, &Options { roots, ..Options::default() }).removed, 1);
+    }
+
+    #[test]
+    fn vector_files_that_cannot_be_written_cost_nothing_that_is_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = pictures(&dir.path().join("in"), &["a.png", "b.png"]);
+        let library = dir.path().join("library");
+        let mut engine = engine("one", Library::create(&library).unwrap());
+        std::fs::remove_dir(library.join("segments")).unwrap();
+        std::fs::write(library.join("segments"), "in the way").unwrap();
+        let added = add(&mut engine, &files, &Options::default(), &mut |_| (), &|| false).unwrap();
+        assert_eq!((added.indexed, added.unsealed.is_some()), (2, true), "{added:?}");
+        std::fs::remove_file(library.join("segments")).unwrap();
+        std::fs::create_dir(library.join("segments")).unwrap();
+        let added = add(&mut engine, &files, &Options::default(), &mut |_| (), &|| false).unwrap();
+        assert_eq!((added.unchanged, added.unsealed), (2, None));
     }
 
     #[test]

@@ -82,6 +82,13 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
         print(summary(&meant, &added, found, failed.len(), context))?;
     }
     tell_failures(&failed, context);
+    if let Some(reason) = &added.unsealed {
+        context.say(format!(
+            "{} the vector file could not be written: {}; nothing is lost, and it is made again at the next start",
+            context.paint_err.notice("warning:"),
+            printable(reason)
+        ));
+    }
     if drawn_only && added.indexed > added.moved {
         context.say(context.paint_err.notice(
             "notice: the model inside this program has seen drawn scenes only: on photographs and films its answers are \

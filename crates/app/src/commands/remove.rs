@@ -31,7 +31,10 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
         for path in &meant.failures {
             library.forgive(path)?;
         }
-        library.seal()?;
+        // What was asked for is done; a vector file that cannot be written now is made again at the next start.
+        if let Err(e) = library.seal() {
+            context.say(format!("warning: the vector file could not be written: {e}"));
+        }
     }
     if typed.json {
         let items: Vec<_> = meant.items.iter().map(|(id, path)| json!({"id": id, "path": text(path)})).collect();
