@@ -267,10 +267,12 @@ impl Library {
         self.read("reading failures", store::failures)
     }
 
-    /// Forgets a failure (the file is gone, say); whether there was one.
-    pub fn forgive(&mut self, path: &Path) -> Result<bool> {
+    /// Forgets failures (the files are gone, say); how many there were.
+    pub fn forgive(&mut self, paths: &[PathBuf]) -> Result<usize> {
         self.take_lock()?;
-        self.write("forgetting a failure", |conn| store::forgive(conn, path))
+        self.write("forgetting failures", |conn| {
+            paths.iter().try_fold(0, |count, path| Ok(count + usize::from(store::forgive(conn, path)?)))
+        })
     }
 
     /// Forgets items; how many there were. Numbers that are not there are passed over.

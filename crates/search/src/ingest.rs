@@ -240,7 +240,8 @@ impl Intake<'_> {
         }
         let before = self.failed_before.get(path).filter(|old| !self.options.retry && is_final(&old.code));
         if let Some(old) = before.filter(|old| (old.size, old.mtime_ns) == (stamp.size, stamp.mtime_ns)) {
-            self.failed(old.clone(), Some(&stamp))?;
+            let old = old.clone();
+            self.account(old);
             return Ok(None);
         }
         Ok(Some(stamp))
@@ -291,15 +292,20 @@ impl Intake<'_> {
 
     /// Accounts for a file that could not be taken in; with its stamp, where that could be read.
     fn failed(&mut self, failure: Failure, stamp: Option<&Stamp>) -> Result<(), SearchError> {
-        (self.tell)(Event::Failed { path: &failure.path, reason: &failure.reason });
         if self.holds(&failure.path, stamp)? {
             self.added.stay.insert(failure.path.clone());
         } else {
             self.failures.push(failure.clone());
         }
+        self.account(failure);
+        Ok(())
+    }
+
+    /// The same, of one that the library remembers already.
+    fn account(&mut self, failure: Failure) {
+        (self.tell)(Event::Failed { path: &failure.path, reason: &failure.reason });
         self.added.failed.push(failure);
         self.progress();
-        Ok(())
     }
 
     /// Whether something is kept of a file, and nothing says that it is no longer true: a missing ffmpeg, a
@@ -465,7 +471,8 @@ fn see(m: &Media, method: &dyn Method, options: &Options) -> media::Result<(Seen
     Ok((Seen { frames }, thumb))
 }
 
-/// Items under the roots whose file is neither listed nor on the disk leave the library.
+/// Items under the roots whose file is neither listed nor on the disk leave the library; failures of files that are
+/// gone are forgotten. Returns how many items left.
 fn forget_vanished(engine: &mut Engine, files: &[PathBuf], roots: &[PathBuf]) -> Result<usize, SearchError> {
     let listed: HashSet<&PathBuf> = files.iter().collect();
     let mut gone = Vec::new();
@@ -476,7 +483,14 @@ fn forget_vanished(engine: &mut Engine, files: &[PathBuf], roots: &[PathBuf]) ->
             }
         }
     }
-    Ok(engine.library.remove(&gone)?)
+    let under = |path: &Path| roots.iter().any(|root| path.starts_with(root));
+    let failures = engine.library.failures()?.into_iter().map(|f| f.path);
+    let forgiven: Vec<PathBuf> = failures.filter(|path| under(path) && is_gone(path)).collect();
+    // Where there is nothing to do, nothing is written.
+    if !forgiven.is_empty() {
+        engine.library.forgive(&forgiven)?;
+    }
+    Ok(if gone.is_empty() { 0 } else { engine.library.remove(&gone)? })
 }
 
 /// Sets captions by path; paths that are not kept are passed over. Returns how many were set.
@@ -596,6 +610,29 @@ mod tests {
         std::fs::create_dir(library.join("segments")).unwrap();
         let added = add(&mut engine, &files, &Options::default(), &mut |_| (), &|| false).unwrap();
         assert_eq!((added.unchanged, added.unsealed), (2, None));
+    }
+
+    #[test]
+    fn a_failure_is_written_when_it_was_tried_and_forgotten_when_its_file_is_gone() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["a.png", "b.png"].map(|name| dir.path().join(name));
+        files.iter().for_each(|path| std::fs::write(path, "broken").unwrap());
+        let options = Options { roots: vec![dir.path().to_owned()], ..Options::default() };
+        let mut engine = engine("one", Library::in_memory().unwrap());
+        add_all(&mut engine, &files, &options);
+        let before = engine.library.failures().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        let added = add_all(&mut engine, &files, &options);
+        assert_eq!((added.failed, engine.library.failures().unwrap()), (before.clone(), before.clone()));
+        let added = add_all(&mut engine, &files, &Options { retry: true, ..options.clone() });
+        assert!(added.failed.len() == 2 && engine.library.failures().unwrap()[0].at_ms > before[0].at_ms);
+
+        std::fs::remove_file(&files[0]).unwrap();
+        add_all(&mut engine, &files[1..], &Options { roots: vec![dir.path().join("elsewhere")], ..Options::default() });
+        assert_eq!(engine.library.failures().unwrap().len(), 2, "of this folder nothing was asked");
+        add_all(&mut engine, &files[1..], &options);
+        let left: Vec<PathBuf> = engine.library.failures().unwrap().into_iter().map(|f| f.path).collect();
+        assert_eq!(left, files[1..]);
     }
 
     #[test]

@@ -28,9 +28,7 @@ pub fn run(typed: &cli::Remove, context: &Context) -> Result<Exit, Failure> {
     let done = if typed.dry_run { "would leave" } else { "left" };
     if !typed.dry_run {
         library.remove(&ids)?;
-        for path in &meant.failures {
-            library.forgive(path)?;
-        }
+        library.forgive(&meant.failures)?;
         // What was asked for is done; a vector file that cannot be written now is made again at the next start.
         if let Err(e) = library.seal() {
             context.say(format!("warning: the vector file could not be written: {e}"));
