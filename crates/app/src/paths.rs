@@ -1,6 +1,7 @@
 //! Paths as the library keeps them, and as people like to read them.
 
 use std::borrow::Cow;
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use domain::ItemId;
@@ -39,6 +40,27 @@ pub fn text(path: &Path) -> Cow<'_, str> {
     path.to_string_lossy()
 }
 
+/// An argument as a shell reads it back, and safe to print.
+pub fn quoted(argument: &OsStr) -> String {
+    let bytes = argument.as_encoded_bytes();
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b"_-+=./:,@%".contains(b);
+    if !bytes.is_empty() && bytes.iter().all(plain) {
+        return argument.to_string_lossy().into_owned();
+    }
+    match argument.to_str() {
+        Some(text) if !text.chars().any(char::is_control) => format!("'{}'", text.replace('\'', r"'\''")),
+        // What bash, zsh and others read byte by byte.
+        _ => {
+            let escaped = |b: &u8| match b {
+                b'\'' | b'\\' => format!("\\{}", char::from(*b)),
+                b' '..=b'~' => char::from(*b).into(),
+                _ => format!("\\x{b:02x}"),
+            };
+            format!("$'{}'", bytes.iter().map(escaped).collect::<String>())
+        }
+    }
+}
+
 /// `#12` → item 12; `None` where it is not written so, hence a path.
 /// A file whose name begins with `#` is meant by `./#12`.
 pub fn item_id(text: &str) -> Result<Option<ItemId>, Failure> {
@@ -66,6 +88,28 @@ mod tests {
         assert_eq!(place(&root.join("sub/..")), root);
         assert_eq!(place(&root.join("gone.jpg")), root.join("gone.jpg"));
         assert_eq!(place(Path::new("/")), Path::new("/"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_quoted_comes_back_from_a_shell() {
+        use std::os::unix::ffi::OsStrExt as _;
+        for (argument, written) in [
+            (&b"--batch=4"[..], "--batch=4"),
+            (b"", "''"),
+            (b"#12", "'#12'"),
+            (b"my $HOME 'n' ~", r"'my $HOME '\''n'\'' ~'"),
+            ("Grüße".as_bytes(), "'Grüße'"),
+            (b"a\n\\b", r"$'a\x0a\\b'"),
+            (b"\xff' .jpg", r"$'\xff\' .jpg'"),
+        ] {
+            let quoted = quoted(OsStr::from_bytes(argument));
+            assert_eq!(quoted, written);
+            match std::process::Command::new("bash").args(["-c", &format!("printf %s {quoted}")]).output() {
+                Ok(back) => assert_eq!(back.stdout, argument, "{quoted}"),
+                Err(e) => eprintln!("skipped: there is no bash: {e}"),
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `likebut add`: put pictures and clips into the library.
 
 use std::collections::HashSet;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use library::Library;
@@ -15,11 +15,11 @@ use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
 use crate::paint::printable;
-use crate::paths::{place, shown, text};
+use crate::paths::{place, quoted, shown, text};
 use crate::progress::{Progress, thousands};
 use crate::walk::{Found, walk};
 
-/// No more failures than this are listed one by one; all of them are kept in the library.
+/// No more failures than this are listed one by one of those that the library remembers; `status` lists them all.
 const LISTED: usize = 200;
 
 /// What is to be looked at.
@@ -62,26 +62,31 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
     };
     let mut added = search::add(&mut engine, &meant.files, &options, &mut tell, &interrupt::requested)?;
     progress.finish();
-    let failed: Vec<(PathBuf, String)> =
-        std::mem::take(&mut added.failed).into_iter().map(|f| (f.path, f.reason)).chain(meant.failed.clone()).collect();
+    let Failed { told, remembered } = failed(&meant, &mut added);
+    let left_out = told.len() + remembered.len();
     let found = meant.files.len() + meant.failed.len();
     let drawn_only = engine.method.model().manifest.drawn_only;
     if typed.json {
+        let failed: Vec<_> = told
+            .iter()
+            .chain(&remembered)
+            .map(|(path, reason)| json!({"path": text(path), "reason": reason}))
+            .collect();
         print_json(json!({
             "found": found,
             "indexed": added.indexed,
             "moved": added.moved,
             "unchanged": added.unchanged,
             "removed": added.removed,
-            "failed": failed.iter().map(|(path, reason)| json!({"path": text(path), "reason": reason})).collect::<Vec<_>>(),
+            "failed": failed,
             "other_files": meant.others,
             "stopped": added.stopped,
             "library": text(&folder),
         }))?;
     } else {
-        print(summary(&meant, &added, found, failed.len(), context))?;
+        print(summary(&meant, &added, found, left_out, context))?;
     }
-    tell_failures(&failed, context);
+    tell_failures(&told, &remembered, context);
     if let Some(reason) = &added.unsealed {
         context.say(format!(
             "{} the vector file could not be written: {}; nothing is lost, and it is made again at the next start",
@@ -96,11 +101,27 @@ pub fn run(typed: &cli::Add, context: &Context) -> Result<Exit, Failure> {
         ));
     }
     if added.stopped {
-        let paths: Vec<String> = typed.paths.iter().map(|p| shown(p)).collect();
-        context.say(format!("stopped; everything up to here is kept. To go on: likebut add {}", paths.join(" ")));
+        let typed: Vec<String> = std::env::args_os().skip(1).map(|argument| quoted(&argument)).collect();
+        context.say(format!("stopped; everything up to here is kept. To go on: likebut {}", typed.join(" ")));
         return Ok(Exit::Interrupted);
     }
-    Ok(if failed.is_empty() { Exit::Ok } else { Exit::Skipped })
+    Ok(if left_out == 0 { Exit::Ok } else { Exit::Skipped })
+}
+
+/// What was left out, with reasons.
+struct Failed {
+    /// Said this once: what could not be walked, and what could not be read and stays as it was.
+    told: Vec<(PathBuf, String)>,
+    /// Remembered by the library.
+    remembered: Vec<(PathBuf, String)>,
+}
+
+fn failed(meant: &Meant, added: &mut Added) -> Failed {
+    let (stay, go): (Vec<_>, Vec<_>) =
+        std::mem::take(&mut added.failed).into_iter().partition(|f| added.stay.contains(&f.path));
+    let stay = stay.into_iter().map(|f| (f.path, format!("{}; what the library holds of it stays", f.reason)));
+    let remembered = go.into_iter().map(|f| (f.path, f.reason)).collect();
+    Failed { told: meant.failed.iter().cloned().chain(stay).collect(), remembered }
 }
 
 fn summary(meant: &Meant, added: &Added, found: usize, failed: usize, context: &Context) -> String {
@@ -128,12 +149,14 @@ fn summary(meant: &Meant, added: &Added, found: usize, failed: usize, context: &
     out + "\n"
 }
 
-fn tell_failures(failed: &[(PathBuf, String)], context: &Context) {
-    for (path, reason) in failed.iter().take(LISTED) {
-        eprintln!("{} {}: {}", context.paint_err.notice("left out:"), shown(path), printable(reason));
+fn tell_failures(told: &[(PathBuf, String)], remembered: &[(PathBuf, String)], context: &Context) {
+    let mut err = std::io::stderr().lock();
+    for (path, reason) in told.iter().chain(remembered.iter().take(LISTED)) {
+        // Nobody listening is no reason to stop.
+        let _ = writeln!(err, "{} {}: {}", context.paint_err.notice("left out:"), shown(path), printable(reason));
     }
-    if failed.len() > LISTED {
-        eprintln!("and {} more: likebut status --failed", failed.len() - LISTED);
+    if remembered.len() > LISTED {
+        let _ = writeln!(err, "and {} more: likebut status --failed", thousands((remembered.len() - LISTED) as u64));
     }
 }
 
@@ -145,7 +168,7 @@ fn list(meant: &Meant, json: bool, context: &Context) -> Result<Exit, Failure> {
         print_json(json!({"dry_run": true, "files": files, "failed": failed, "other_files": meant.others}))?;
     } else {
         print(meant.files.iter().map(|p| shown(p) + "\n").collect::<String>())?;
-        tell_failures(&meant.failed, context);
+        tell_failures(&meant.failed, &[], context);
         context.say(format!("{} files would be looked at", thousands(meant.files.len() as u64)));
     }
     Ok(if meant.failed.is_empty() { Exit::Ok } else { Exit::Skipped })

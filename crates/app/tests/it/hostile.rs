@@ -123,6 +123,31 @@ fn files_that_cannot_be_read_are_left_out_with_their_reasons() {
     assert_eq!(again.code, Some(3), "{again:?}");
     assert!(again.out.starts_with("found 4 = 0 indexed + 1 unchanged + 3 left out"), "{again:?}");
     assert!(home.run(&["status", "--failed"]).works().out.contains("bomb.png: too large"));
+    // Nobody who hears of them is no reason to stop.
+    let mut child =
+        home.command(&["add", "mixed"]).stderr(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("it starts");
+    drop(child.stderr.take());
+    let unheard = Run::of(child.wait_with_output().expect("it ends"));
+    assert_eq!((unheard.code, unheard.out), (Some(3), again.out));
+}
+
+#[test]
+fn what_the_machine_is_to_blame_for_leaves_the_library_as_it_was() {
+    let home = furnished();
+    // The same model under another name, so that everything is looked at again.
+    let shipped = concat!(env!("CARGO_MANIFEST_DIR"), "/../../models/scenes-toy");
+    for name in ["manifest.json", "vocab.txt", "model.safetensors"] {
+        home.write(&format!("model/{name}"), std::fs::read(format!("{shipped}/{name}")).expect("the shipped model"));
+    }
+    let manifest = std::fs::read_to_string(home.path("model/manifest.json")).expect("its manifest");
+    home.write("model/manifest.json", manifest.replacen("\"scenes-toy\"", "\"other\"", 1));
+    let run = home.run(&["add", "pictures", "--model", "model", "--max-pixels", "1000"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(run.out.starts_with("found 3 = 0 indexed + 0 unchanged + 3 left out"), "{run:?}");
+    assert_eq!(run.err.matches("; what the library holds of it stays").count(), 3, "{run:?}");
+    let status = home.run(&["status", "--json"]).works().json();
+    assert_eq!((status["indexed"].clone(), status["failed"].clone()), (3.into(), serde_json::json!([])));
+    home.run(&["find", "pictures/red.png", "in blue"]).works();
 }
 
 #[cfg(target_os = "linux")]

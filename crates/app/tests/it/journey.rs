@@ -122,7 +122,7 @@ fn a_polite_kill_saves_what_is_done_and_says_how_to_go_on() {
     assert!(std::process::Command::new("kill").args(["-INT", &pid]).status().expect("kill").success());
     let run = Run::of(child.wait_with_output().expect("it ends"));
     assert_eq!(run.code, Some(130), "{run:?}");
-    assert!(run.err.contains("To go on: likebut add world"), "{run:?}");
+    assert!(run.err.contains("To go on: likebut add world --batch 1\n"), "{run:?}");
     home.run(&["verify"]);
     let rest = home.run(&["add", "world", "--json"]).works().json();
     let number = |key: &str| rest[key].as_u64().expect("a number");
