@@ -61,10 +61,10 @@ impl Library {
             return Err(Error::AlreadyThere(dir.to_owned()));
         }
         store::create(&mut conn).map_err(Error::sqlite("making the library", dir))?;
-        drop(lock);
         let library = Self::from(conn, Some(dir.to_owned()))?;
         library.write_manifest()?;
         segment::sync_dir(dir).map_err(Error::io(dir))?;
+        drop(lock);
         Ok(library)
     }
 
@@ -72,9 +72,9 @@ impl Library {
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         // The manifest is asked first: a future version's database may not even be SQLite.
-        let manifest = dir.join(MANIFEST);
-        let kept = std::fs::read(&manifest).ok();
-        let read = kept.as_ref().and_then(|bytes| serde_json::from_slice::<Manifest>(bytes).ok());
+        let kept = std::fs::read(dir.join(MANIFEST)).ok();
+        let parse = |bytes: &Vec<u8>| serde_json::from_slice::<Manifest>(bytes).ok();
+        let read = kept.as_ref().and_then(parse);
         if let Some(m) = &read
             && m.format_version != FORMAT_VERSION
         {
@@ -96,10 +96,14 @@ impl Library {
             return Err(Error::NotALibrary(dir.to_owned()));
         }
         let library = Self::from(conn, Some(dir.to_owned()))?;
-        if read.is_none() {
+        // Whoever holds the lock may be making this library, and about to write the manifest. And a folder that may
+        // only be read can still be asked.
+        if read.is_none()
+            && let Ok(Some(_lock)) = lock_file(dir)
+            && std::fs::read(dir.join(MANIFEST)).ok().as_ref().and_then(parse).is_none()
+            && library.write_manifest().is_ok()
+        {
             library.note("the manifest was missing or unreadable; written anew".into());
-            // A folder that may only be read can still be asked.
-            let _ = library.write_manifest();
         }
         Ok(library)
     }

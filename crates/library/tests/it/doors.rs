@@ -98,6 +98,43 @@ fn one_writes_and_all_read() {
 }
 
 #[test]
+fn who_comes_while_a_library_is_begun_leaves_its_manifest_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let manifest = dir.path().join("MANIFEST.json");
+    drop(Library::create(dir.path()).unwrap());
+    std::fs::remove_file(&manifest).unwrap();
+    // The lock that whoever makes a library holds until the manifest is there.
+    let lock = std::fs::File::options().write(true).open(dir.path().join("library.lock")).unwrap();
+    lock.lock().unwrap();
+    assert_eq!(Library::open(dir.path()).unwrap().notes(), Vec::<String>::new());
+    assert!(!manifest.exists());
+    drop(lock);
+    assert_eq!(Library::open(dir.path()).unwrap().notes().len(), 1);
+    assert!(manifest.exists());
+}
+
+#[test]
+fn many_that_begin_one_library_at_once_do_not_meet() {
+    for _ in 0..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|s| {
+            for _ in 0..4 {
+                s.spawn(|| {
+                    start.wait();
+                    match Library::open_or_create(dir.path()) {
+                        Ok(library) => assert_eq!(library.notes(), Vec::<String>::new(), "nothing was out of order"),
+                        // On a slow disk the first may take longer than the others wait.
+                        Err(e) => assert!(matches!(e, Error::Busy(_)), "{e}"),
+                    }
+                });
+            }
+        });
+        assert!(Library::open(dir.path()).is_ok() && !dir.path().join("MANIFEST.json.tmp").exists());
+    }
+}
+
+#[test]
 fn one_value_serves_many_threads() {
     let space = space("toy", 1, 32);
     let mut random = Random(4);
