@@ -85,7 +85,7 @@ that needs more is read alone, while the others wait. A picture needs twice its 
 pixel from 3 bytes (JPEG) over 12 (WebP) to 32 (TIFF of four floats); a clip needs for each pixel 24
 bytes and 3 for each frame that is looked at, and an ffmpeg its own. Beside that stand the model,
 what it computes of --batch frames at one time, and frames as it sees them, 3 bytes a pixel: those
-of four batches and of one file for each of --jobs.")]
+of three batches and of two files for each of --jobs.")]
 pub struct Add {
     /// Files and folders
     #[arg(required = true, value_name = "PATH")]

@@ -5,10 +5,11 @@
 //! one *encoder*, with a batch in hand and one waiting; and the caller, who hands out files, forms
 //! batches of what was read, and keeps what was made, while the others go on.
 //!
-//! Every queue is short. Nothing is handed out while two batches wait to be encoded, so what lies
-//! between the stages is never more than four batches (two of them waiting for another to be full, or for a slow
-//! file), each with what its last file has too many, and a file for each reader; and what
-//! readers hold, of files and decoded, is bounded in bytes by a [`Budget`], whatever the files are.
+//! Every queue is short. A file is handed out only while fewer than two batches are at the encoder and fewer than two
+//! files for each reader are on their way, so what lies between the stages is never more than three batches (one at
+//! the encoder, one that is not full, one behind a slow file), each with what its last file has too many, and two files
+//! for each reader, which may all have been read; and what readers hold, of files and decoded, is bounded in bytes
+//! by a [`Budget`], whatever the files are.
 //!
 //! What was read comes back in the order in which it was handed out, so that numbers are given and
 //! batches formed alike on each run. A file that takes so long that others of a whole batch have
@@ -128,7 +129,7 @@ impl<J: Send, R: Send, B: Send, M: Send> Stages<J, R, B, M> {
         })
     }
 
-    /// Whether another file may be handed out.
+    /// Whether another file may be handed out: a second for each reader, so that none waits for the caller.
     pub fn room(&self) -> bool {
         self.encoding < 2 && self.reading.len() < 2 * self.readers
     }
