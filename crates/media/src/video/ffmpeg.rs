@@ -15,7 +15,7 @@ use std::ffi::{OsStr, OsString};
 use std::io::Read;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::limits::Deadline;
 use crate::picture::one_line;
@@ -472,6 +472,10 @@ fn run(
     take: impl FnOnce(&mut dyn Read) -> Result<()>,
 ) -> Result<(Done, bool)> {
     let program = PathBuf::from(command.get_program());
+    // What is called ffmpeg may be a script that starts the real one and waits for it. A group of their own lets both
+    // be killed: the real one would keep the pipes open, and whoever reads them waiting.
+    #[cfg(unix)]
+    std::os::unix::process::CommandExt::process_group(&mut command, 0);
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(|e| Error::io(&program, e))?;
     let (Some(mut stdout), Some(stderr)) = (child.stdout.take(), child.stderr.take()) else {
@@ -479,7 +483,7 @@ fn run(
     };
     let child = std::sync::Mutex::new(child);
     let kill = || {
-        let _ = child.lock().unwrap_or_else(|e| e.into_inner()).kill();
+        end(&mut child.lock().unwrap_or_else(|e| e.into_inner()));
     };
     let (finished, watch) = std::sync::mpsc::channel::<()>();
     let (taken, words) = std::thread::scope(|scope| {
@@ -508,12 +512,29 @@ fn run(
         drop(finished);
         (taken, words)
     });
-    let status = child.into_inner().unwrap_or_else(|e| e.into_inner()).wait().map_err(|e| Error::io(&program, e))?;
+    let mut child = child.into_inner().unwrap_or_else(|e| e.into_inner());
+    // It may have closed its pipes and stay, so that here, too, nobody waits longer than the clock allows.
+    let status = loop {
+        match child.try_wait().map_err(|e| Error::io(&program, e))? {
+            Some(status) => break status,
+            None if deadline.passed() => end(&mut child),
+            None => {}
+        }
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    };
     if deadline.passed() {
         return Err(deadline.error());
     }
     taken?;
     Ok((Done { stderr: String::from_utf8_lossy(&words).into_owned() }, status.success()))
+}
+
+/// Kills a process that was started as the head of a group, and all that it has started. It must not have been waited
+/// for, or its number may belong to another.
+fn end(child: &mut Child) {
+    #[cfg(unix)]
+    let _ = rustix::process::kill_process_group(rustix::process::Pid::from_child(child), rustix::process::Signal::KILL);
+    let _ = child.kill();
 }
 
 #[cfg(test)]

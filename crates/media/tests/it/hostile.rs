@@ -156,16 +156,25 @@ fn hung_child() {
 fn a_hung_ffmpeg_is_stopped() {
     use std::os::unix::fs::PermissionsExt as _;
     let dir = tempfile::tempdir().unwrap();
-    for tool in ["ffmpeg", "ffprobe"] {
-        let path = dir.path().join(tool);
-        std::fs::write(&path, "#!/bin/sh\nexec sleep 600\n").unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-    }
     let clip = dir.path().join("clip");
     std::fs::write(&clip, b"\x1a\x45\xdf\xa3 as far as the first bytes go, a Matroska file").unwrap();
     let ffmpeg = dir.path().join("ffmpeg");
-    crate::again(
-        "hostile::hung_child",
-        &[("LIKEBUT_FFMPEG", ffmpeg.as_os_str()), ("LIKEBUT_TEST_HUNG", clip.as_os_str())],
-    );
+    for hangs in [
+        "exec sleep 60",
+        // What hangs is not what was started, and holds the pipes.
+        "sleep 60\nexit 0",
+        "sleep 60 & sleep 60 & wait",
+        // Nothing is to be read any more, and still it does not end.
+        "exec sleep 60 >/dev/null 2>&1",
+    ] {
+        for tool in ["ffmpeg", "ffprobe"] {
+            let path = dir.path().join(tool);
+            std::fs::write(&path, format!("#!/bin/sh\n{hangs}\n")).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        crate::again(
+            "hostile::hung_child",
+            &[("LIKEBUT_FFMPEG", ffmpeg.as_os_str()), ("LIKEBUT_TEST_HUNG", clip.as_os_str())],
+        );
+    }
 }
