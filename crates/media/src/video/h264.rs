@@ -35,33 +35,45 @@ impl Config {
         let [1, _, _, _, lengths, rest @ ..] = avcc else { return Err(short()) };
         let mut rest = rest;
         let mut parameter_sets = Vec::new();
-        let mut first = None;
+        let mut first: Option<Sps> = None;
         for mask in [0x1f, 0xff] {
             let (count, mut after) = rest.split_first().ok_or_else(short)?;
-            for _ in 0..count & mask {
+            for i in 0..count & mask {
                 let (len, tail) = after.split_first_chunk::<2>().ok_or_else(short)?;
                 let (unit, tail) = tail.split_at_checked(u16::from_be_bytes(*len).into()).ok_or_else(short)?;
-                if mask == 0x1f && first.is_none() {
-                    first = Some(unit);
+                after = tail;
+                // The decoder takes a unit for what it says it is, whichever of the two lists it stands in.
+                match unit.first().map(|head| head & 0x1f) {
+                    Some(8) => {}
+                    kind if kind == Some(7) || mask == 0x1f && i == 0 => {
+                        let sps = Sps::read(unit).ok_or_else(|| {
+                            Error::Corrupt("an H.264 sequence parameter set cannot be read".to_owned())
+                        })?;
+                        if let Some(why) = sps.foreign() {
+                            return Ok(Err(why));
+                        }
+                        // Any picture may name any of them, so what is allowed for the first must be so for all.
+                        if !first.get_or_insert_with(|| sps.clone()).same_size(&sps) {
+                            return Ok(Err("pictures of several sizes".to_owned()));
+                        }
+                    }
+                    // What else stands here is no concern of the decoder's.
+                    _ => continue,
                 }
                 parameter_sets.extend([0, 0, 0, 1]);
                 parameter_sets.extend(unit);
-                after = tail;
             }
             rest = after;
         }
-        let Some(first) = first else { return Ok(Err("parameter sets within the stream".to_owned())) };
-        let sps = Sps::read(first)
-            .ok_or_else(|| Error::Corrupt("the H.264 sequence parameter set cannot be read".to_owned()))?;
-        Ok(match sps.foreign() {
-            Some(why) => Err(why),
-            None => Ok(Self { length_bytes: usize::from(lengths & 3) + 1, parameter_sets, sps }),
+        Ok(match first {
+            Some(sps) => Ok(Self { length_bytes: usize::from(lengths & 3) + 1, parameter_sets, sps }),
+            None => Err("parameter sets within the stream".to_owned()),
         })
     }
 }
 
 /// A sequence parameter set: what is the same for all pictures.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Sps {
     profile: u8,
     constraints: u8,
@@ -205,6 +217,12 @@ impl Sps {
             }
         }
         Some(())
+    }
+
+    /// Whether pictures of both need the same memory and are shown the same size.
+    fn same_size(&self, other: &Self) -> bool {
+        let size = |sps: &Self| (sps.width, sps.height, sps.macroblocks);
+        size(self) == size(other)
     }
 
     /// Why OpenH264 cannot decode it, if so.
@@ -409,10 +427,7 @@ impl<'a> Source<'a> {
                     // A new size would need new limits.
                     let sps = Sps::read(unit)
                         .ok_or_else(|| Error::Corrupt("a parameter set in it cannot be read".to_owned()))?;
-                    let old = &self.config.sps;
-                    if (sps.width, sps.height, sps.macroblocks) != (old.width, old.height, old.macroblocks)
-                        || sps.foreign().is_some()
-                    {
+                    if !sps.same_size(&self.config.sps) || sps.foreign().is_some() {
                         return Err(Error::Unsupported("the clip's size or coding changes within the file".to_owned()));
                     }
                 }
@@ -526,5 +541,60 @@ impl Run {
             [copy(planes[0], luma, width, height), copy(planes[1], chroma, cw, ch), copy(planes[2], chroma, cw, ch)];
         out.push((info.uiOutYuvTimeStamp as usize - 1, Yuv420 { width: self.width, height: self.height, planes }));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The one sequence and the one picture parameter set of a clip of this size, as our writer makes it.
+    fn sets(width: u32, height: u32) -> [Vec<u8>; 2] {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("clip.mp4");
+        let mut writer = crate::Mp4Writer::create(&path, width, height, 10.0).unwrap();
+        writer.push(&crate::Frame::filled(width, height, [9; 3])).unwrap();
+        writer.finish().unwrap();
+        let limits = crate::Limits::default();
+        let avcc = crate::video::mp4::read(&path, &limits, limits.deadline()).unwrap().config;
+        let (sps, rest) = avcc[8..].split_at(usize::from(avcc[7]));
+        [sps.to_vec(), rest[3..].to_vec()]
+    }
+
+    #[test]
+    fn every_parameter_set_is_looked_at() {
+        let ([small, pps], [large, _]) = (sets(64, 48), sets(640, 480));
+        // The second byte says what the set asks of a decoder; Extended has data partitions.
+        let mut extended = small.clone();
+        extended[1] = 88;
+        let read = |first: &[&[u8]], second: &[&[u8]]| {
+            let mut avcc = vec![1, small[1], small[2], small[3], 0xff, 0xe0 | first.len() as u8];
+            let add = |avcc: &mut Vec<u8>, unit: &[u8]| {
+                avcc.extend((unit.len() as u16).to_be_bytes());
+                avcc.extend(unit);
+            };
+            first.iter().for_each(|unit| add(&mut avcc, unit));
+            avcc.push(second.len() as u8);
+            second.iter().for_each(|unit| add(&mut avcc, unit));
+            match Config::read(&avcc) {
+                Ok(Ok(config)) => Ok((config.sps.width, config.parameter_sets.len())),
+                Ok(Err(foreign)) => Err(foreign),
+                Err(e) => Err(e.to_string()),
+            }
+        };
+        let len = |units: &[&[u8]]| units.iter().map(|u| u.len() + 4).sum::<usize>();
+        assert_eq!(read(&[&small], &[&pps]), Ok((64, len(&[&small, &pps]))));
+        assert_eq!(read(&[&small, &small], &[&pps, &pps]), Ok((64, len(&[&small, &small, &pps, &pps]))));
+        assert_eq!(read(&[&small, &large], &[&pps]), Err("pictures of several sizes".to_owned()));
+        assert_eq!(read(&[&small], &[&pps, &large]), Err("pictures of several sizes".to_owned()));
+        assert_eq!(read(&[&small, &extended], &[&pps]), Err("profile 88".to_owned()));
+        assert_eq!(read(&[&small], &[&extended, &pps]), Err("profile 88".to_owned()));
+        assert_eq!(read(&[], &[&pps]), Err("parameter sets within the stream".to_owned()));
+        for broken in [&small[..3], b"\x41 a slice"] {
+            let error = read(&[broken], &[&pps]).unwrap_err();
+            assert!(error.contains("sequence parameter set cannot be read"), "{error}");
+        }
+        // A slice among the picture's sets is not handed on.
+        assert_eq!(read(&[&small], &[&pps, b"\x41 a slice"]), Ok((64, len(&[&small, &pps]))));
     }
 }
