@@ -91,11 +91,15 @@ pub fn open(path: &Path, limits: &Limits) -> Result<Media> {
 
 /// About how many bytes [`open`] holds of this file while it looks at it, by its size and its first bytes; asked
 /// so that memory can be found before anything is read. A picture is read whole, and for a moment twice; an
-/// animation is gone through once, on a canvas. Of a clip only tables are read, which are small.
+/// animation is gone through once, on a canvas. Of an MP4 the index is read, mostly a thousandth of it; what an
+/// `ffmpeg` process takes to look at other clips is not counted.
 pub fn bytes_to_open(path: &Path, limits: &Limits) -> Result<u64> {
     let (container, head) = look(path, limits)?;
     let size = std::fs::metadata(path).map_err(|e| Error::io(path, e))?.len();
-    Ok(crate::picture::bytes_to_open(container, &head, size, limits))
+    match container {
+        Container::Mp4 => video::mp4::bytes_to_read(path, limits),
+        _ => Ok(crate::picture::bytes_to_open(container, &head, size, limits)),
+    }
 }
 
 /// Container and first bytes of a file that may be opened at all.

@@ -65,27 +65,82 @@ type Edit = (i64, u64);
 
 const MOST_INDEX_BYTES: u64 = 256 << 20;
 
+/// Most tracks in one file: a film with sound and subtitles in every language has some sixty.
+const MOST_TRACKS: usize = 128;
+
+/// Most boxes that are looked at to say how large the index is: a day in fragments of three seconds has fewer.
+const MOST_HEADS: usize = 1 << 16;
+
+/// What each sample takes, as a sample, among those shown, and while they are put in order; the rows of both may
+/// have grown to twice what they hold.
+const BYTES_PER_SAMPLE: u64 = 128;
+
+/// About how many bytes [`read`] holds: the largest box of the index, and the samples that it lists.
+///
+/// Asked of the boxes' heads, since files of the same size differ a thousandfold in it: were each taken for the
+/// largest index that is read, four clips would fill the memory in which dozens can be looked at.
+pub(crate) fn bytes_to_read(path: &Path, limits: &Limits) -> Result<u64> {
+    let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let file_len = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let most = file_len.min(MOST_INDEX_BYTES);
+    let (mut at, mut largest, mut all, mut heads) = (0, 0, 0u64, 0);
+    while let Some(Head { kind, len, skip }) = head(&mut file, path, at, file_len)? {
+        heads += 1;
+        if heads > MOST_HEADS {
+            (largest, all) = (most, most);
+        }
+        if matches!(&kind, b"moov" | b"moof") {
+            largest = largest.max(len.min(most));
+            all = all.saturating_add(len.min(most));
+        }
+        if heads > MOST_HEADS || len < skip {
+            break;
+        }
+        at = at.saturating_add(len);
+    }
+    // Each is listed in four bytes or more. Only where all are said to be of one size may there be more of them, up
+    // to `max_frames`; no codec that we know writes that.
+    let samples = (all / 4).min(limits.max_frames as u64);
+    Ok(largest + samples * BYTES_PER_SAMPLE)
+}
+
+/// What stands before a box.
+struct Head {
+    kind: [u8; 4],
+    /// Of the whole box.
+    len: u64,
+    /// Of what stands before its content.
+    skip: u64,
+}
+
+/// The head of the box at this place; `None` at the end of the file.
+fn head(file: &mut File, path: &Path, at: u64, file_len: u64) -> Result<Option<Head>> {
+    // Up to seven stray bytes at the end are common and harmless.
+    if file_len.saturating_sub(at) < 8 {
+        return Ok(None);
+    }
+    let mut head = [0; 16];
+    let want = (file_len - at).min(16) as usize;
+    file.seek(SeekFrom::Start(at)).map_err(|e| Error::io(path, e))?;
+    file.read_exact(&mut head[..want]).map_err(|e| Error::io(path, e))?;
+    let mut b = Bytes(&head);
+    let (short, kind) = (b.u32()?, b.take()?);
+    let (skip, len) = match short {
+        0 => (8, file_len - at),
+        1 => (16, b.u64()?),
+        len => (8, len.into()),
+    };
+    Ok(Some(Head { kind, len, skip }))
+}
+
 /// Reads the index.
 pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<Track> {
     let mut file = File::open(path).map_err(|e| Error::io(path, e))?;
     let file_len = file.metadata().map_err(|e| Error::io(path, e))?.len();
     let mut movie: Option<Movie> = None;
     let mut at = 0;
-    while at + 8 <= file_len {
+    while let Some(Head { kind, len, skip }) = head(&mut file, path, at, file_len)? {
         deadline.check()?;
-        let mut head = [0; 16];
-        let want = (file_len - at).min(16) as usize;
-        file.seek(SeekFrom::Start(at)).map_err(|e| Error::io(path, e))?;
-        file.read_exact(&mut head[..want]).map_err(|e| Error::io(path, e))?;
-        let short = u64::from(u32::from_be_bytes([head[0], head[1], head[2], head[3]]));
-        let (skip, len) = match short {
-            0 => (8, file_len - at),
-            1 => {
-                (16, u64::from_be_bytes([head[8], head[9], head[10], head[11], head[12], head[13], head[14], head[15]]))
-            }
-            len => (8, len),
-        };
-        let kind = [head[4], head[5], head[6], head[7]];
         let end = at.saturating_add(len);
         if len < skip || (matches!(&kind, b"moov" | b"moof") && end > file_len) {
             let name = String::from_utf8_lossy(&kind).into_owned();
@@ -131,13 +186,16 @@ pub(crate) fn read(path: &Path, limits: &Limits, deadline: Deadline) -> Result<T
 struct Movie {
     timescale: u32,
     tracks: Vec<(Track, Vec<Edit>)>,
+    /// Of all tracks: each picture track is kept until it is known which is shown, so that they share one limit.
+    samples: usize,
     /// Fragment defaults by track: duration, size, flags.
     defaults: Vec<(u32, [u32; 3])>,
 }
 
 impl Movie {
     fn read(moov: &[u8], file_len: u64, limits: &Limits) -> Result<Self> {
-        let mut movie = Movie { timescale: 1000, tracks: Vec::new(), defaults: Vec::new() };
+        let mut movie = Movie { timescale: 1000, tracks: Vec::new(), samples: 0, defaults: Vec::new() };
+        let mut tracks = 0;
         for part in boxes(moov) {
             let (kind, body) = part?;
             match &kind {
@@ -147,7 +205,16 @@ impl Movie {
                     b.skip(if version == 1 { 19 } else { 11 })?;
                     movie.timescale = b.u32()?.max(1);
                 }
-                b"trak" => movie.tracks.extend(read_track(body, file_len, limits)?),
+                b"trak" => {
+                    tracks += 1;
+                    if tracks > MOST_TRACKS {
+                        return Err(Error::TooLarge(format!("more than {MOST_TRACKS} tracks in an MP4")));
+                    }
+                    if let Some((track, edits)) = read_track(body, file_len, movie.samples, limits)? {
+                        movie.samples += track.samples.len();
+                        movie.tracks.push((track, edits));
+                    }
+                }
                 b"mvex" => {
                     for part in boxes(body) {
                         let (kind, body) = part?;
@@ -172,8 +239,7 @@ impl Movie {
             if &kind != b"traf" {
                 continue;
             }
-            let parts: Vec<_> = boxes(traf).collect::<Result<_>>()?;
-            let Some((_, tfhd)) = parts.iter().find(|(k, _)| k == b"tfhd") else { continue };
+            let Some(tfhd) = find(traf, b"tfhd")? else { continue };
             let mut b = Bytes(tfhd);
             let flags = b.u32()? & 0xff_ffff;
             let id = b.u32()?;
@@ -192,15 +258,20 @@ impl Movie {
                 }
             }
             let mut dts = track.next_dts;
-            if let Some((_, tfdt)) = parts.iter().find(|(k, _)| k == b"tfdt") {
+            if let Some(tfdt) = find(traf, b"tfdt")? {
                 let mut b = Bytes(tfdt);
                 let version = b.u8()?;
                 b.skip(3)?;
                 dts = if version == 1 { b.u64()? as i64 } else { b.u32()?.into() };
             }
             let mut offset = base;
-            for (_, trun) in parts.iter().filter(|(k, _)| k == b"trun") {
-                (dts, offset) = track.add_run(trun, dts, base, offset, values, limits)?;
+            for part in boxes(traf) {
+                let (kind, trun) = part?;
+                if &kind == b"trun" {
+                    let before = track.samples.len();
+                    (dts, offset) = track.add_run(trun, dts, (base, offset), values, self.samples, limits)?;
+                    self.samples += track.samples.len() - before;
+                }
             }
             track.next_dts = dts;
         }
@@ -213,9 +284,9 @@ impl Track {
         &mut self,
         trun: &[u8],
         mut dts: i64,
-        base: u64,
-        mut offset: u64,
+        (base, mut offset): (u64, u64),
         defaults: [u32; 3],
+        samples_before: usize,
         limits: &Limits,
     ) -> Result<(i64, u64)> {
         let mut b = Bytes(trun);
@@ -231,7 +302,7 @@ impl Track {
         if row > 0 && count > b.0.len() / row {
             return Err(Error::Corrupt(format!("a fragment claims {count} frames and does not list them")));
         }
-        check_count(self.samples.len().saturating_add(count), limits)?;
+        check_count(samples_before.saturating_add(count), limits)?;
         for i in 0..count {
             let mut column = |bit: u32, default: u32| if flags & bit != 0 { b.u32() } else { Ok(default) };
             let duration = column(0x100, defaults[0])?;
@@ -285,7 +356,8 @@ fn check_count(count: usize, limits: &Limits) -> Result<()> {
     Ok(())
 }
 
-fn read_track(trak: &[u8], file_len: u64, limits: &Limits) -> Result<Option<(Track, Vec<Edit>)>> {
+/// `None` for a track that holds no pictures; `before` is how many samples the movie has without it.
+fn read_track(trak: &[u8], file_len: u64, before: usize, limits: &Limits) -> Result<Option<(Track, Vec<Edit>)>> {
     let Some(mdia) = find(trak, b"mdia")? else { return Ok(None) };
     let is_video = find(mdia, b"hdlr")?.is_some_and(|hdlr| hdlr.get(8..12) == Some(b"vide"));
     let Some(stbl) = find(mdia, b"minf")?.map(|minf| find(minf, b"stbl")).transpose()?.flatten() else {
@@ -312,7 +384,7 @@ fn read_track(trak: &[u8], file_len: u64, limits: &Limits) -> Result<Option<(Tra
     if track.timescale == 0 {
         return Err(Error::Corrupt("the picture track's clock has 0 ticks a second".to_owned()));
     }
-    track.samples = read_samples(stbl, file_len, limits, &mut track.next_dts)?;
+    track.samples = read_samples(stbl, file_len, before, limits, &mut track.next_dts)?;
 
     let mut edits = Vec::new();
     if let Some(elst) = find(trak, b"edts")?.map(|e| find(e, b"elst")).transpose()?.flatten() {
@@ -379,7 +451,7 @@ fn read_entry(stsd: &[u8]) -> Result<Track> {
     Ok(track)
 }
 
-fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits, next_dts: &mut i64) -> Result<Vec<Sample>> {
+fn read_samples(stbl: &[u8], file_len: u64, before: usize, limits: &Limits, next_dts: &mut i64) -> Result<Vec<Sample>> {
     let table = |kind: &[u8; 4]| -> Result<Option<Bytes>> {
         let Some(body) = find(stbl, kind)? else { return Ok(None) };
         let mut b = Bytes(body);
@@ -393,7 +465,7 @@ fn read_samples(stbl: &[u8], file_len: u64, limits: &Limits, next_dts: &mut i64)
     if count > holds {
         return Err(Error::Corrupt(format!("the index claims {count} frames, and there is room for {holds}")));
     }
-    check_count(count, limits)?;
+    check_count(before.saturating_add(count), limits)?;
     let mut samples = Vec::with_capacity(count);
     for _ in 0..count {
         let size = if one_size == 0 { stsz.u32()? } else { one_size };

@@ -133,6 +133,87 @@ fn no_picture_takes_more_than_it_says() {
     check(&write("a.gif", &out), 27..=27);
 }
 
+/// A box of an MP4.
+fn atom(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+    let content = parts.concat();
+    [&(content.len() as u32 + 8).to_be_bytes(), &kind[..], &content].concat()
+}
+
+/// A picture track of a codec that nobody knows, with frames that are `one_size` large, or as large as listed.
+fn track(id: u32, one_size: u32, count: u32, sizes: &[u8]) -> Vec<u8> {
+    let tkhd = atom(b"tkhd", &[&[0; 12], &id.to_be_bytes(), &[0; 64]]);
+    let hdlr = atom(b"hdlr", &[&[0; 8], b"vide", &[0; 13]]);
+    let mdhd = atom(b"mdhd", &[&[0; 12], &1000u32.to_be_bytes(), &[0; 8]]);
+    let entry = atom(b"none", &[&[0; 24], &[0, 64, 0, 48], &[0; 50]]);
+    let stsd = atom(b"stsd", &[&[0, 0, 0, 0, 0, 0, 0, 1], &entry]);
+    let stsz = atom(b"stsz", &[&[0; 4], &one_size.to_be_bytes(), &count.to_be_bytes(), sizes]);
+    let stts = atom(b"stts", &[&[0, 0, 0, 0, 0, 0, 0, 1], &count.to_be_bytes(), &[0, 0, 0, 40]]);
+    let minf = atom(b"minf", &[&atom(b"stbl", &[&stsd, &stsz, &stts])]);
+    atom(b"trak", &[&tkhd, &atom(b"mdia", &[&hdlr, &mdhd, &minf])])
+}
+
+/// A file of a megabyte, or more.
+fn mp4(dir: &Path, boxes: &[&[u8]]) -> std::path::PathBuf {
+    let path = dir.join("clip.mp4");
+    let ftyp = atom(b"ftyp", &[b"isom\0\0\0\0isom"]);
+    std::fs::write(&path, [ftyp, boxes.concat(), atom(b"free", &[&[0; 1_000_000]])].concat()).unwrap();
+    path
+}
+
+#[test]
+fn many_tracks_take_no_more_than_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let tracks = |number: u32, count| (0..number).flat_map(|id| track(id, 1, count, &[])).collect::<Vec<u8>>();
+    let moov = |tracks: &[u8]| atom(b"moov", &[tracks]);
+    let fragment = |id: u32| {
+        let tfhd = atom(b"tfhd", &[&[0; 4], &id.to_be_bytes()]);
+        let trun = atom(b"trun", &[&[0; 4], &1_000_000u32.to_be_bytes()]);
+        atom(b"traf", &[&tfhd, &trun])
+    };
+    let moof = atom(b"moof", &[&(0..8).flat_map(fragment).collect::<Vec<u8>>()]);
+    for (boxes, why) in [
+        // Each track for itself is within the limits.
+        (vec![moov(&tracks(8, 1_000_000))], "2000000 frames; at most 1000000 are read"),
+        (vec![moov(&tracks(1000, 1))], "more than 128 tracks"),
+        (vec![moov(&tracks(8, 0)), moof.clone()], "2000000 frames; at most 1000000 are read"),
+    ] {
+        let path = mp4(dir.path(), &boxes.iter().map(|b| &b[..]).collect::<Vec<_>>());
+        let (result, taken) = most(|| media::open(&path, &limits()));
+        let error = result.unwrap_err();
+        assert!(error.code() == "too_large" && error.to_string().contains(why), "{why}: {error}");
+        // A million samples, and as much again where their row has grown.
+        assert!(taken < 100 << 20, "{why}: {taken} bytes");
+    }
+}
+
+#[test]
+fn an_index_is_found_room_for_before_it_is_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let sizes: Vec<u8> = (0..300_000u32).flat_map(|_| 1u32.to_be_bytes()).collect();
+    let moov = atom(b"moov", &[&track(1, 0, 300_000, &sizes)]);
+    let path = mp4(dir.path(), &[&moov]);
+    let said = media::bytes_to_open(&path, &limits()).unwrap();
+    // Read to its end; then it is seen that nobody knows the codec.
+    let (result, taken) = most(|| media::open(&path, &limits()));
+    assert!(matches!(result.unwrap_err().code(), "needs_ffmpeg" | "unsupported" | "corrupt"));
+    assert!(taken > moov.len() as u64 && taken <= said, "opened with {taken} bytes, {said} were said");
+    assert!(said < 40 * moov.len() as u64, "{said} bytes are said of an index of {}", moov.len());
+    // What is not the index does not count, however large.
+    let frames = atom(b"mdat", &[&[7; 5_000_000]]);
+    let said = media::bytes_to_open(&mp4(dir.path(), &[&frames, &moov]), &limits()).unwrap();
+    assert_eq!(media::bytes_to_open(&mp4(dir.path(), &[&moov]), &limits()).unwrap(), said);
+    let small = atom(b"moov", &[&track(1, 0, 1, &[0, 0, 0, 9])]);
+    assert!(media::bytes_to_open(&mp4(dir.path(), &[&frames, &small]), &limits()).unwrap() < 100_000);
+    // One that ends in the middle of a head, or claims nonsense, is for the reader to refuse.
+    for broken in [&moov[..4], &[0, 0, 0, 3, b'm', b'o', b'o', b'v'], b"\0\0\0\x01moov\xff\xff\xff\xff\xff\xff\xff\xff"]
+    {
+        let path = dir.path().join("broken.mp4");
+        std::fs::write(&path, [&atom(b"ftyp", &[b"isom\0\0\0\0isom"])[..], broken].concat()).unwrap();
+        assert!(media::bytes_to_open(&path, &limits()).is_ok_and(|said| said < 10_000));
+        assert_eq!(media::open(&path, &limits()).unwrap_err().code(), "corrupt");
+    }
+}
+
 #[test]
 fn nor_does_one_whose_scans_bring_parts() {
     let (Some(ffmpeg), dir) = (media::ffmpeg(), tempfile::tempdir().unwrap()) else {
