@@ -159,10 +159,11 @@ impl Picture {
             other => return Err(Error::NotMedia(format!("{other}, where a picture was expected"))),
         };
         let mut reader = ImageReader::with_format(self.reader(), format);
-        reader.limits(allowance(limits));
-        let decoder = reader.into_decoder().map_err(refused)?;
+        reader.limits(self.for_the_header(limits));
+        let mut decoder = reader.into_decoder().map_err(refused)?;
         let (width, height) = decoder.dimensions();
         limits.check_pixels(width.into(), height.into())?;
+        decoder.set_limits(self.for_pixels((width, height), limits)).map_err(refused)?;
         Ok(decoder)
     }
 
@@ -170,17 +171,18 @@ impl Picture {
         Ok(match self.container {
             Container::Gif => {
                 let mut gif = GifDecoder::new(self.reader()).map_err(refused)?;
-                gif.set_limits(allowance(limits)).map_err(refused)?;
+                gif.set_limits(self.for_pixels(gif.dimensions(), limits)).map_err(refused)?;
                 Some(gif.into_frames())
             }
             Container::Png => {
-                let png = PngDecoder::with_limits(self.reader(), allowance(limits)).map_err(refused)?;
+                let mut png = PngDecoder::with_limits(self.reader(), self.for_the_header(limits)).map_err(refused)?;
+                png.set_limits(self.for_pixels(png.dimensions(), limits)).map_err(refused)?;
                 let animated = png.is_apng().map_err(refused)?;
                 if animated { Some(png.apng().map_err(refused)?.into_frames()) } else { None }
             }
             Container::WebP => {
                 let mut webp = WebPDecoder::new(self.reader()).map_err(refused)?;
-                webp.set_limits(allowance(limits)).map_err(refused)?;
+                webp.set_limits(self.for_pixels(webp.dimensions(), limits)).map_err(refused)?;
                 if webp.has_animation() {
                     // Players show the animation on their own ground, not on the file's hint.
                     webp.set_background_color(Rgba([255, 255, 255, 0])).map_err(refused)?;
@@ -196,17 +198,42 @@ impl Picture {
     fn reader(&self) -> Bytes {
         Cursor::new(self.bytes.clone())
     }
+
+    /// What a decoder may allocate before it is known how many pixels there are; of ours only that of PNG asks, and it
+    /// asks for nothing else: for a colour profile, which may be packed a thousandfold, for notes as they lie in the
+    /// file, read, copied and kept, and for one row.
+    fn for_the_header(&self, limits: &Limits) -> image::Limits {
+        let width = number(&self.bytes, 16, 4, false).min(limits.max_pixels);
+        allowance(self.file_bytes().saturating_mul(3).saturating_add(8 * width), limits)
+    }
+
+    /// What a decoder may allocate for a picture of so many pixels, whatever it comes upon later: a GIF's frame may
+    /// be larger than its screen, a TIFF's strip than its picture.
+    fn for_pixels(&self, (width, height): (u32, u32), limits: &Limits) -> image::Limits {
+        let pixels = u64::from(width) * u64::from(height);
+        match self.container {
+            Container::Tiff => allowance(pixels.saturating_mul(32).saturating_add(2 * self.file_bytes()), limits),
+            _ => allowance(pixels.saturating_mul(CANVAS), limits),
+        }
+    }
 }
 
-/// What decoders may allocate, and files may take: eight bytes a pixel (16-bit RGBA) twice over, and a
-/// little.
+/// The most that files may take, and decoders allocate: eight bytes a pixel (16-bit RGBA) twice over, and a little.
 fn most_bytes(limits: &Limits) -> u64 {
     limits.max_pixels.saturating_mul(16).saturating_add(64 << 20)
 }
 
-fn allowance(limits: &Limits) -> image::Limits {
+/// Bytes for each pixel of an animation's canvas: what was shown before and is kept to be shown again, a frame as it
+/// was stored, as it was decoded, and as it is shown.
+const CANVAS: u64 = 24;
+
+/// What comes on top whatever the picture's size, and is not counted: tables, and a colour profile, of which large
+/// ones have some two megabytes.
+const LITTLE: u64 = 4 << 20;
+
+fn allowance(bytes: u64, limits: &Limits) -> image::Limits {
     let mut out = image::Limits::no_limits();
-    out.max_alloc = Some(most_bytes(limits));
+    out.max_alloc = Some(bytes.saturating_add(LITTLE).min(most_bytes(limits)));
     out
 }
 
@@ -283,28 +310,49 @@ fn jpeg_coefficients(bytes: &[u8]) -> u64 {
 
 /// What [`Picture::open`] holds, by the size of the file and its first bytes; nothing of what it will refuse.
 pub(crate) fn bytes_to_open(container: Container, head: &[u8], size: u64, limits: &Limits) -> u64 {
-    let has = |word: &[u8]| head.windows(word.len()).any(|w| w == word);
-    let number = |at: usize, bytes: usize, little: bool| {
-        let number = head.get(at..at + bytes).unwrap_or_default();
-        let push = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
-        if little { number.iter().rev().fold(0, push) } else { number.iter().fold(0, push) }
-    };
+    let number = |at, bytes, little| number(head, at, bytes, little);
     // The canvas of what is, or may be, an animation.
     let (width, height) = match container {
         Container::Jpeg | Container::Bmp | Container::Tiff => (0, 0),
         Container::Gif => (number(6, 2, true), number(8, 2, true)),
-        Container::Png if has(b"acTL") || !has(b"IDAT") => (number(16, 4, false), number(20, 4, false)),
-        Container::WebP if has(b"ANIM") => (1 + number(24, 3, true), 1 + number(27, 3, true)),
+        Container::Png if png_may_move(head) => (number(16, 4, false), number(20, 4, false)),
+        // Its first chunk says whether it moves; how, and any profile before that, comes later.
+        Container::WebP if head.get(12..16) == Some(b"VP8X") && number(20, 1, true) & 2 != 0 => {
+            (1 + number(24, 3, true), 1 + number(27, 3, true))
+        }
         Container::Png | Container::WebP => (0, 0),
         _ => return 0,
     };
     let canvas = width.saturating_mul(height);
-    if size > most_bytes(limits) || canvas > limits.max_pixels { 0 } else { 2 * size + 24 * canvas }
+    if size > most_bytes(limits) || canvas > limits.max_pixels { 0 } else { 2 * size + CANVAS * canvas }
+}
+
+/// The number in these bytes; of those that are there.
+fn number(bytes: &[u8], at: usize, len: usize, little: bool) -> u64 {
+    let number = bytes.get(at..at + len).unwrap_or_default();
+    let push = |n: u64, byte: &u8| n << 8 | u64::from(*byte);
+    if little { number.iter().rev().fold(0, push) } else { number.iter().fold(0, push) }
+}
+
+/// Whether a PNG is an animation, or its first bytes do not say. Gone through chunk by chunk, since the content of one
+/// may read like the name of another.
+fn png_may_move(head: &[u8]) -> bool {
+    let mut at = 8usize;
+    loop {
+        match head.get(at + 4..at + 8) {
+            Some(b"IDAT") => return false,
+            Some(b"acTL") | None => return true,
+            Some(_) => at += 12 + number(head, at, 4, false) as usize,
+        }
+    }
 }
 
 fn refused(e: ImageError) -> Error {
     match e {
-        ImageError::Limits(e) => Error::TooLarge(e.to_string()),
+        ImageError::Limits(e) => {
+            let why = "to decode it takes more memory than so many pixels should, or than is allowed";
+            Error::TooLarge(format!("{why} ({})", one_line(&e.to_string())))
+        }
         ImageError::Unsupported(e) => Error::Unsupported(e.to_string()),
         other => Error::Corrupt(one_line(&other.to_string())),
     }
@@ -357,5 +405,32 @@ mod tests {
         assert_eq!(bytes(100, 50), 100 + 24 * 10_000);
         assert_eq!((bytes(20_000, 50), bytes(100, 1 << 40)), (0, 0));
         assert_eq!(bytes_to_open(Container::Mp4, b"", 1 << 30, &Limits::default()), 0);
+    }
+
+    #[test]
+    fn an_animation_is_told_by_what_must_say_so() {
+        let canvas = |container, head: &[u8]| bytes_to_open(container, head, 0, &Limits::default()) / CANVAS;
+        let webp = |flags: u8, next: &[u8; 4]| {
+            let vp8x = b"RIFF\0\0\0\0WEBPVP8X\x0a\0\0\0";
+            [&vp8x[..], &[flags, 0, 0, 0, 99, 0, 0, 49, 0, 0], next, &[0; 4000]].concat()
+        };
+        assert_eq!(canvas(Container::WebP, &webp(2, b"ICCP")), 5000);
+        assert_eq!(canvas(Container::WebP, &webp(0, b"ANIM")), 0);
+        assert_eq!(canvas(Container::WebP, b"RIFF\0\0\0\0WEBPVP8L\x0a\0\0\0\x2f\xff"), 0);
+        let chunk = |kind: &[u8; 4], content: &[u8]| {
+            [&(content.len() as u32).to_be_bytes(), &kind[..], content, &[0; 4]].concat()
+        };
+        let png = |chunks: &[Vec<u8>]| {
+            let size = [0, 0, 0, 100, 0, 0, 0, 50, 8, 2, 0, 0, 0];
+            [b"\x89PNG\r\n\x1a\n".to_vec(), chunk(b"IHDR", &size), chunks.concat()].concat()
+        };
+        let (moves, pixels) = (chunk(b"acTL", &[0; 8]), chunk(b"IDAT", &[0; 50]));
+        assert_eq!(canvas(Container::Png, &png(&[moves.clone(), pixels.clone()])), 5000);
+        assert_eq!(canvas(Container::Png, &png(&[pixels.clone(), moves.clone()])), 0);
+        // What a note says does not count; where it ends lies beyond what was read.
+        assert_eq!(canvas(Container::Png, &png(&[chunk(b"tEXt", b"a\0acTL"), pixels.clone()])), 0);
+        assert_eq!(canvas(Container::Png, &png(&[chunk(b"tEXt", b"a\0IDAT"), moves, pixels])), 5000);
+        assert_eq!(canvas(Container::Png, &png(&[chunk(b"iCCP", b"a\0IDAT IDAT")[..16].to_vec()])), 5000);
+        assert_eq!(canvas(Container::Png, &png(&[vec![0xff; 8], vec![0; 50]])), 5000);
     }
 }

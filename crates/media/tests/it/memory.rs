@@ -133,6 +133,60 @@ fn no_picture_takes_more_than_it_says() {
     check(&write("a.gif", &out), 27..=27);
 }
 
+#[test]
+fn a_frame_far_larger_than_its_screen_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.gif");
+    let mut gif = b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff\x2c\0\0\0\0".to_vec();
+    gif.extend([28_000u16.to_le_bytes(); 2].as_flattened());
+    gif.extend(b"\0\x02\x02\x4c\x01\0\x3b");
+    std::fs::write(&path, gif).unwrap();
+    let (result, taken) = most(|| media::open(&path, &limits()));
+    let error = result.unwrap_err();
+    assert_eq!(error.code(), "too_large", "{error}");
+    assert!(taken < LITTLE, "{taken} bytes were taken for one pixel");
+    // One that reaches beyond it a little is cut off, as viewers do.
+    let mut gif = Vec::new();
+    let pixels = image::RgbaImage::from_pixel(50, 40, image::Rgba([9, 9, 9, 255]));
+    image::codecs::gif::GifEncoder::new(&mut gif).encode_frame(image::Frame::new(pixels)).unwrap();
+    (gif[6], gif[8]) = (45, 30);
+    std::fs::write(&path, gif).unwrap();
+    let frame = media::open(&path, &limits()).unwrap().sample(&Sampling::Middle, None).unwrap().frames.remove(0);
+    assert!((frame.width, frame.height) == (45, 30) && frame.rgb.iter().all(|v| v.abs_diff(9) < 4));
+}
+
+#[test]
+fn a_colour_profile_is_not_unpacked_for_ever() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("a.png");
+    let chunk = |kind: &[u8; 4], content: &[u8]| {
+        let body = [kind, content].concat();
+        [&(content.len() as u32).to_be_bytes(), &body[..], &crate::hostile::crc32(&body).to_be_bytes()].concat()
+    };
+    let encoded = |side: u32| {
+        let mut out = Vec::new();
+        let png = image::codecs::png::PngEncoder::new(&mut out);
+        png.write_image(&vec![0; (side * side) as usize], side, side, ExtendedColorType::L8).unwrap();
+        out
+    };
+    // What packs a picture packs a profile, too: here it is the pixels of a black one.
+    let black = encoded(6000);
+    let (mut profile, mut at) = (b"a\0\0".to_vec(), 8);
+    while let Some(len) = black.get(at..at + 4) {
+        let len = u32::from_be_bytes(len.try_into().unwrap()) as usize;
+        if &black[at + 4..at + 8] == b"IDAT" {
+            profile.extend(&black[at + 8..at + 8 + len]);
+        }
+        at += 12 + len;
+    }
+    assert!(profile.len() < 1 << 20, "36 MB were packed into {}", profile.len());
+    let pixel = encoded(1);
+    std::fs::write(&path, [&pixel[..33], &chunk(b"iCCP", &profile), &pixel[33..]].concat()).unwrap();
+    let (clip, taken) = most(|| media::open(&path, &limits()).unwrap().sample(&Sampling::Middle, None).unwrap());
+    assert_eq!(clip.frames[0].rgb, [0; 3]);
+    assert!(taken < 20 << 20, "{taken} bytes were taken for one pixel");
+}
+
 /// A box of an MP4.
 fn atom(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let content = parts.concat();
