@@ -5,7 +5,6 @@
 //! project's `likebut.toml` (in this folder or the nearest one above), the user's `config.toml`,
 //! the default.
 
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use crate::exit::{Failure, nearest};
@@ -320,18 +319,11 @@ pub fn files(here: &Path) -> Vec<PathBuf> {
 
 /// The values of one file, each with its line; none if there is no such file.
 fn read_file(path: &Path) -> Result<Vec<(String, String, Origin)>, Failure> {
-    let mut text = String::new();
-    let read = std::fs::File::open(path).and_then(|f| f.take(MAX_BYTES + 1).read_to_string(&mut text));
-    match read {
-        Ok(bytes) if bytes as u64 > MAX_BYTES => {
-            return Err(Failure::usage(format!("{} is longer than {MAX_BYTES} bytes", path.display())));
-        }
-        Ok(_) => {}
+    let text = match media::whole_text(path, MAX_BYTES) {
+        Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => {
-            return Err(Failure::usage(format!("{} cannot be read: {e}", path.display())));
-        }
-    }
+        Err(e) => return Err(Failure::usage(format!("{} cannot be read: {e}", path.display()))),
+    };
     let line_of = |at: usize| text[..at.min(text.len())].matches('\n').count() + 1;
     let table = toml::de::DeTable::parse(&text).map_err(|e| {
         let line = e.span().map_or(1, |span| line_of(span.start));

@@ -198,12 +198,8 @@ pub fn family_of(folder: &Path) -> Family {
     if folder.join("open_clip_config.json").exists() {
         return Family::OpenClip;
     }
-    let text = std::fs::File::open(folder.join("config.json")).ok().and_then(|file| {
-        let mut text = String::new();
-        std::io::Read::read_to_string(&mut std::io::Read::take(file, 1 << 20), &mut text).ok()?;
-        Some(text)
-    });
-    let config: serde_json::Value = text.and_then(|t| serde_json::from_str(&t).ok()).unwrap_or_default();
+    let text = media::whole(&folder.join("config.json"), 1 << 20).ok();
+    let config: serde_json::Value = text.and_then(|t| serde_json::from_slice(&t).ok()).unwrap_or_default();
     match config["model_type"].as_str() {
         Some("clip") => Family::Clip,
         Some("blip-2") => Family::Blip2,

@@ -59,6 +59,7 @@ mod picture;
 mod shape;
 mod sniff;
 mod video;
+mod whole;
 mod write;
 mod yuv;
 
@@ -71,4 +72,5 @@ pub use picture::picture_from_bytes;
 pub use shape::thumb;
 pub use sniff::{Container, SNIFF_BYTES, sniff};
 pub use video::ffmpeg::ffmpeg;
+pub use whole::{whole, whole_text};
 pub use write::{Mp4Writer, jpeg_bytes, png_bytes, write_jpeg, write_png};

@@ -47,7 +47,7 @@ impl Picture {
         if has > most {
             return Err(Error::TooLarge(format!("a picture of {} MB; at most {} MB are read", has >> 20, most >> 20)));
         }
-        let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+        let bytes = crate::whole(path, most).map_err(|e| Error::io(path, e))?;
         Self::of(bytes.into(), container, limits)
     }
 
@@ -342,7 +342,7 @@ fn png_may_move(head: &[u8]) -> bool {
         match head.get(at + 4..at + 8) {
             Some(b"IDAT") => return false,
             Some(b"acTL") | None => return true,
-            Some(_) => at += 12 + number(head, at, 4, false) as usize,
+            Some(_) => at = at.saturating_add(number(head, at, 4, false) as usize).saturating_add(12).min(head.len()),
         }
     }
 }

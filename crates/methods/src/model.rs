@@ -23,8 +23,10 @@ use std::path::{Path, PathBuf};
 
 /// The version of the folder's layout that this program reads and writes.
 pub const FORMAT: u32 = 1;
-/// Files larger than this are no model that this program knows; refused before they are read.
+/// Weights larger than this are no model that this program knows; refused before they are read.
 const MAX_BYTES: u64 = 16 << 30;
+/// The same for what stands beside them: a manifest, a list of words.
+const MAX_BESIDE_BYTES: u64 = 64 << 20;
 
 /// Frames of a clip that a published model sees; their features are averaged.
 const PUBLISHED_FRAMES: usize = 8;
@@ -358,7 +360,7 @@ impl Model {
         let manifest = Manifest::open(dir)?;
         let path = dir.join("model.safetensors");
         let fail = |e: std::io::Error| ModelError::Read { path: path.clone(), why: e.to_string() };
-        small(&path)?;
+        plausible(&path)?;
         let found = Digest::of_reader(&mut std::fs::File::open(&path).map_err(fail)?).map_err(fail)?;
         let pieces = read(&dir.join(manifest.reading().file()))?;
         Self::of(manifest, found, &Checkpoint::open(&path)?, pieces, device)
@@ -558,19 +560,20 @@ fn pixels<'a>(
     (pieces, Frames { of })
 }
 
-/// Refuses what is too large for a model's file.
-fn small(path: &Path) -> Result<(), ModelError> {
+/// Refuses what cannot be a model's weights: what is too large, and what is no file and so may never end.
+fn plausible(path: &Path) -> Result<(), ModelError> {
     let fail = |why: String| ModelError::Read { path: path.to_owned(), why };
-    match std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len() {
+    let meta = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?;
+    match meta.len() {
+        _ if !meta.is_file() => Err(fail("it is not a file".into())),
         size if size > MAX_BYTES => Err(fail(format!("it has {size} bytes, at most {MAX_BYTES} are read"))),
         _ => Ok(()),
     }
 }
 
-/// A small file, whole.
+/// A file beside the weights, whole.
 fn read(path: &Path) -> Result<Vec<u8>, ModelError> {
-    small(path)?;
-    std::fs::read(path).map_err(|e| ModelError::Read { path: path.to_owned(), why: e.to_string() })
+    media::whole(path, MAX_BESIDE_BYTES).map_err(|e| ModelError::Read { path: path.to_owned(), why: e.to_string() })
 }
 
 /// A manifest from its bytes; the layout's version is looked at before anything else.

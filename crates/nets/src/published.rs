@@ -223,12 +223,7 @@ fn settings(path: &Path) -> Result<Value, PublishedError> {
 }
 
 fn file(path: &Path, most: u64) -> Result<Vec<u8>, PublishedError> {
-    let fail = |why: String| PublishedError::Read { path: path.to_owned(), why };
-    let size = std::fs::metadata(path).map_err(|e| fail(e.to_string()))?.len();
-    if size > most {
-        return Err(fail(format!("it has {size} bytes, at most {most} are read")));
-    }
-    std::fs::read(path).map_err(|e| fail(e.to_string()))
+    media::whole(path, most).map_err(|e| PublishedError::Read { path: path.to_owned(), why: e.to_string() })
 }
 
 /// The view that one of transformers' image processors describes.

@@ -180,6 +180,9 @@ impl Vectors {
     }
 }
 
+/// The longest name that one line of numbers may have: a path's.
+const MAX_NAME_BYTES: u64 = 4 << 10;
+
 type Named = (Vec<String>, usize, usize, Vec<f32>);
 
 fn shape3(shape: &[usize]) -> Result<(usize, usize, usize), String> {
@@ -199,8 +202,9 @@ fn names_beside(path: &Path, n: usize) -> Result<Vec<String>, String> {
             places[0].display()
         ));
     };
-    let text = std::fs::read(list).map_err(|e| e.to_string())?;
-    let text = String::from_utf8(text).map_err(|_| format!("{} is not UTF-8", list.display()))?;
+    // No path is longer, so a list of more bytes is not one of these names.
+    let most = (n as u64).saturating_mul(MAX_NAME_BYTES).max(MAX_NAME_BYTES);
+    let text = media::whole_text(list, most).map_err(|e| format!("{}: {e}", list.display()))?;
     let names: Vec<String> = text.lines().map(|l| l.trim_end_matches('\r').to_owned()).collect();
     match names.len() == n {
         true => Ok(names),

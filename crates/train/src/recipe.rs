@@ -6,7 +6,6 @@ use domain::Sampling;
 use methods::covr2;
 use methods::imagine::{Begin, Config as Imagine};
 use nets::blip2;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 const MAX_BYTES: u64 = 1 << 20;
@@ -95,14 +94,7 @@ pub(crate) fn headless(stage: &compose::Settings, covr2: bool) -> Result<(), Rec
 
 /// A recipe's text. None is near a megabyte, so more is not read.
 pub fn text(path: &Path) -> Result<String, RecipeError> {
-    let fail = |why: String| RecipeError::Read { path: path.to_owned(), why };
-    let mut text = String::new();
-    let file = std::fs::File::open(path).map_err(|e| fail(e.to_string()))?;
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|e| fail(e.to_string()))?;
-    match text.len() as u64 > MAX_BYTES {
-        true => Err(fail(format!("it is longer than {MAX_BYTES} bytes; a recipe is a short TOML file"))),
-        false => Ok(text),
-    }
+    media::whole_text(path, MAX_BYTES).map_err(|e| RecipeError::Read { path: path.to_owned(), why: e.to_string() })
 }
 
 pub(crate) fn is_default(p: &Precision) -> bool {

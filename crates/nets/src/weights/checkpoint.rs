@@ -138,15 +138,11 @@ impl Checkpoint {
 
     fn open_shards(index: &Path) -> Result<Self, WeightsError> {
         let wrong = |why: String| WeightsError::Unreadable(format!("{}: {why}", index.display()));
-        let size = std::fs::metadata(index).map_err(|e| fault(index, &e))?.len();
-        if size > MAX_INDEX_BYTES {
-            return Err(wrong(format!("an index of {size} bytes; the largest that is read has {MAX_INDEX_BYTES}")));
-        }
         #[derive(serde::Deserialize)]
         struct Index {
             weight_map: BTreeMap<String, String>,
         }
-        let text = std::fs::read(index).map_err(|e| fault(index, &e))?;
+        let text = media::whole(index, MAX_INDEX_BYTES).map_err(|e| fault(index, &e))?;
         let Index { weight_map } = serde_json::from_slice(&text)
             .map_err(|e| wrong(format!("not an index of shards, which has a weight_map of names to files: {e}")))?;
         let mut shards: Vec<&String> = weight_map.values().collect();
