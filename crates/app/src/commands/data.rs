@@ -14,7 +14,7 @@ use crate::cli::DataAction;
 use crate::commands::eval::sets;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::thousands;
 
 /// Lists or checks.
@@ -35,8 +35,11 @@ pub fn run(action: &DataAction, context: &Context) -> Result<Exit, Failure> {
             }
             if *json {
                 let exams: Vec<_> = looked.iter().map(Looked::json).collect();
-                let files: Vec<_> =
-                    opened.files.iter().map(|(path, entries)| json!({"path": path, "entries": entries})).collect();
+                let files: Vec<_> = opened
+                    .files
+                    .iter()
+                    .map(|(path, entries)| json!({"path": text(path), "entries": entries}))
+                    .collect();
                 print_json(json!({
                     "set": set.name, "split": split, "protocol": protocol.name, "files": files,
                     "notes": opened.notes, "exams": exams,

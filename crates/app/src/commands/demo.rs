@@ -20,7 +20,7 @@ use crate::exit::{Exit, Failure};
 use crate::hits::{self, Ranked};
 use crate::models;
 use crate::page::{Interval, MarksGroup, MarksTable, PageModel, Question, Step};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::{duration, thousands};
 use crate::terminal;
 
@@ -82,7 +82,7 @@ pub fn run(typed: &cli::Demo, context: &Context) -> Result<Exit, Failure> {
     }
     if typed.json {
         print_json(json!({
-            "world": world, "library": folder, "page": (!typed.no_page).then_some(&page),
+            "world": text(&world), "library": text(&folder), "page": (!typed.no_page).then(|| text(&page)),
             "items": benchmark.gallery.len(), "questions": benchmark.queries.len(),
             "seconds": began.elapsed().as_secs_f64(), "marks": marks_json(&reports),
         }))?;

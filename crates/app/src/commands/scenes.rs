@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::{Progress, bytes, thousands};
 
 /// Draws the parts that were asked for.
@@ -24,7 +24,7 @@ pub fn run(typed: &cli::Scenes, context: &Context) -> Result<Exit, Failure> {
     let report = write(&world, &typed.out, &splits, context)?;
     if typed.json {
         print_json(json!({
-            "folder": typed.out, "items": report.items, "clips": report.clips, "kept": report.kept,
+            "folder": text(&typed.out), "items": report.items, "clips": report.clips, "kept": report.kept,
             "bytes": report.bytes, "triplets": report.triplets, "seed": typed.seed,
         }))?;
     } else {

@@ -10,7 +10,7 @@ use crate::commands::{Context, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;
-use crate::paths::shown;
+use crate::paths::{self, shown};
 use crate::shelf::Shelf;
 use crate::stages::Stages;
 
@@ -29,7 +29,7 @@ fn on_vectors(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
         Ended::Done => {
             let out = shown(&typed.out);
             print_json(
-                json!({"head": typed.out.join("head.safetensors"), "recipe": typed.recipe, "seed": recipe.seed}),
+                json!({"head": paths::text(&typed.out.join("head.safetensors")), "recipe": paths::text(&typed.recipe), "seed": recipe.seed}),
             )?;
             context.say(format!(
                 "to mark it: likebut eval {} --split val --embeddings {} --queries {out}/queries.val.jsonl --normalise",
@@ -80,7 +80,7 @@ fn on_a_set(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     }
     let model = typed.out.join("model");
     print_json(
-        json!({"model": model, "recipe": typed.recipe, "seed": recipe.seed, "from": from.manifest.name, "left_out": left_out.len()}),
+        json!({"model": paths::text(&model), "recipe": paths::text(&typed.recipe), "seed": recipe.seed, "from": from.manifest.name, "left_out": left_out.len()}),
     )?;
     let model = shown(&model);
     context.say(format!("the model lies in {model}; to use it: likebut add FOLDER --model {model}"));
@@ -133,7 +133,9 @@ pub fn run(typed: &cli::Train, context: &Context) -> Result<Exit, Failure> {
     drop(stages);
     match followed? {
         Ended::Done => {
-            print_json(json!({"model": model, "recipe": typed.recipe, "seed": recipe.seed}))?;
+            print_json(
+                json!({"model": paths::text(&model), "recipe": paths::text(&typed.recipe), "seed": recipe.seed}),
+            )?;
             context.say(format!("the model lies in {}", shown(&model)));
             Ok(Exit::Ok)
         }

@@ -174,6 +174,11 @@ fn a_name_that_is_not_unicode_is_no_bug() {
     let removed = home.run(&["remove", "odd", "--json"]).works().json();
     assert_eq!(removed["removed"].as_array().map(Vec::len), Some(1), "{removed}");
     assert!(named(&removed["forgotten_failures"][0]), "{removed}");
+    // What is written is named as well as what is read.
+    let mut scenes = home.command(&["scenes", "--test", "1", "--json"]);
+    let run = Run::of(scenes.arg(odd(b"\xff world")).output().expect("the binary starts"));
+    let folder = run.works().json()["folder"].clone();
+    assert!(folder.as_str().is_some_and(|p| p.ends_with("\u{fffd} world")), "{folder}");
 }
 
 #[cfg(target_os = "linux")]

@@ -8,7 +8,7 @@ use crate::cli::{self, Names};
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paint::printable;
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::thousands;
 use crate::shelf::{Meant, Shelf};
 
@@ -32,7 +32,7 @@ pub fn run(typed: &cli::ModelConvert, context: &Context) -> Result<Exit, Failure
     let written = Checkpoint::open(&typed.out).map_err(|e| of(e, &typed.out))?.tensors().len();
     if typed.json {
         let passed: Vec<_> = report.passed_over.iter().map(|(n, why)| json!({"name": n, "reason": why})).collect();
-        print_json(json!({"from": path, "out": typed.out, "tensors": written, "passed_over": passed}))?;
+        print_json(json!({"from": text(&path), "out": text(&typed.out), "tensors": written, "passed_over": passed}))?;
         return Ok(Exit::Ok);
     }
     print(format!("{}\n", typed.out.display()))?;

@@ -10,7 +10,7 @@ use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::models::look;
 use crate::paint::printable;
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::progress::Progress;
 use crate::shelf::{INSIDE, Meant, Shelf, decimal, family_of, name_from};
 
@@ -36,7 +36,7 @@ pub fn run(typed: &cli::ModelImport, context: &Context) -> Result<Exit, Failure>
     let record = &imported.record;
     if typed.json {
         print_json(json!({
-            "name": name, "folder": imported.folder, "from": path, "copied": typed.copy, "family": record.family,
+            "name": name, "folder": text(&imported.folder), "from": text(&path), "copied": typed.copy, "family": record.family,
             "files": record.files, "bytes": record.bytes(), "passed_over": imported.passed_over,
         }))?;
     } else {

@@ -7,6 +7,7 @@ use super::measure::short;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
+use crate::paths::{shown, text};
 use crate::shelf::{Here, INSIDE, Meant, Shelf, decimal, size};
 use crate::speed::{Speeds, machine};
 
@@ -51,7 +52,7 @@ pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
             .iter()
             .map(|l| {
                 let known = KNOWN.iter().find(|k| k.name == l.name);
-                let folder = found(&l.name).map(|h| h.folder.clone());
+                let folder = found(&l.name).map(|h| text(&h.folder).into_owned());
                 json!({
                     "name": l.name, "state": l.state, "family": l.family, "licence": l.licence, "about": l.about,
                     "folder": folder, "repo": known.map(|k| k.repo), "revision": known.map(|k| k.revision),
@@ -61,7 +62,7 @@ pub fn run(typed: &cli::ModelList, context: &Context) -> Result<Exit, Failure> {
             })
             .collect();
         print_json(json!({
-            "cache": shelf.hub.place.cache, "store": shelf.store.root, "machine": machine(&context.settings),
+            "cache": text(&shelf.hub.place.cache), "store": text(&shelf.store.root), "machine": machine(&context.settings),
             "measure": "likebut model measure", "models": models,
         }))?;
         return Ok(Exit::Ok);
@@ -123,7 +124,7 @@ fn of_known(shelf: &Shelf, known: &Known, here: Option<&Here>) -> Line {
 fn of_own(here: &Here) -> Line {
     let record = here.record.as_ref();
     let about = match record.map(|r| &r.origin) {
-        Some(Origin::Import { path, .. }) => format!("yours, from {}", crate::paths::shown(path)),
+        Some(Origin::Import { path, .. }) => format!("yours, from {}", shown(path)),
         Some(Origin::Hub { repo, revision, .. }) => format!("{repo} at {revision}"),
         None => "yours".to_owned(),
     };

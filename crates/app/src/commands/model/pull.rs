@@ -11,6 +11,7 @@ use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::paint::printable;
+use crate::paths::text;
 use crate::progress::Progress;
 use crate::shelf::{Shelf, decimal, name_from, place};
 
@@ -111,7 +112,7 @@ fn here_all_the_same(
             context.say(format!("{error}"));
             context.say(format!("{name} is here already, at {}", &commit[..12]));
             match typed.json {
-                true => print_json(json!({"name": name, "commit": commit, "folder": folder, "asked": false}))?,
+                true => print_json(json!({"name": name, "commit": commit, "folder": text(&folder), "asked": false}))?,
                 false => print(format!("{}\n", folder.display()))?,
             }
             Ok(Exit::Ok)
@@ -171,7 +172,7 @@ fn described(name: &str, plan: &Plan, folder: Option<&Path>) -> serde_json::Valu
         .collect();
     json!({
         "name": name, "repo": plan.source.repo.as_str(), "revision": plan.source.revision, "commit": plan.commit,
-        "licence": plan.licence, "files": files, "bytes": plan.bytes(), "folder": folder, "asked": true,
+        "licence": plan.licence, "files": files, "bytes": plan.bytes(), "folder": folder.map(text), "asked": true,
     })
 }
 

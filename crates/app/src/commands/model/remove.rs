@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::shelf::{INSIDE, Shelf, decimal};
 
 /// Says what would go, and lets it go unless this is a dry run.
@@ -51,7 +51,9 @@ pub fn run(typed: &cli::ModelRemove, context: &Context) -> Result<Exit, Failure>
     }
     let done = if typed.dry_run { "would go" } else { "gone" };
     if typed.json {
-        print_json(json!({"name": name, "dry_run": typed.dry_run, "paths": paths, "bytes": bytes}))?;
+        print_json(
+            json!({"name": name, "dry_run": typed.dry_run, "paths": paths.iter().map(|p| text(p)).collect::<Vec<_>>(), "bytes": bytes}),
+        )?;
         return Ok(Exit::Ok);
     }
     print(paths.iter().map(|p| format!("{done}: {}\n", shown(p))).collect::<String>())?;

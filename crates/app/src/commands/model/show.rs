@@ -12,6 +12,7 @@ use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::models;
 use crate::paint::printable;
+use crate::paths::{shown, text};
 use crate::progress::thousands;
 use crate::shelf::{INSIDE, Meant, Shelf, decimal, place, size};
 
@@ -99,7 +100,7 @@ fn told(record: &Record) -> String {
         }
         Origin::Import { path, copied } => {
             let how = if *copied { "copied" } else { "linked" };
-            format!("{how} from {}, {files}", crate::paths::shown(path))
+            format!("{how} from {}, {files}", shown(path))
         }
     }
 }
@@ -140,5 +141,5 @@ fn described(
         }
         Err(failure) => json!({"error": failure.what}),
     });
-    json!({"known": known, "inside": meant == Some(&Meant::Inside), "folder": folder, "record": record, "opened": opened})
+    json!({"known": known, "inside": meant == Some(&Meant::Inside), "folder": folder.map(|f| text(f)), "record": record, "opened": opened})
 }

@@ -7,7 +7,7 @@ use crate::cli;
 use crate::commands::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paint::printable;
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::shelf::{Here, Shelf, decimal};
 
 /// Reads, compares, and says what is wrong and how to mend it.
@@ -32,8 +32,8 @@ pub fn run(typed: &cli::ModelVerify, context: &Context) -> Result<Exit, Failure>
         let models: Vec<_> = looked
             .iter()
             .map(|(here, v)| {
-                let wrong: Vec<_> = v.wrong.iter().map(|(p, why)| json!({"path": p, "reason": why})).collect();
-                json!({"name": here.name, "folder": here.folder, "ok": v.wrong.is_empty(), "files": v.whole,
+                let wrong: Vec<_> = v.wrong.iter().map(|(p, why)| json!({"path": text(p), "reason": why})).collect();
+                json!({"name": here.name, "folder": text(&here.folder), "ok": v.wrong.is_empty(), "files": v.whole,
                        "bytes": v.bytes, "wrong": wrong, "without_digest": v.unnamed})
             })
             .collect();

@@ -20,7 +20,7 @@ use crate::commands::{Context, eval, print_json};
 use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::models;
-use crate::paths::shown;
+use crate::paths::{shown, text};
 use crate::settings::Origin;
 use crate::shelf::{Meant, Shelf};
 use crate::stages::Stages;
@@ -141,8 +141,10 @@ pub fn run(typed: &cli::Course, root: Option<&Path>, context: &Context) -> Resul
         write(&typed.out.join(name), &text)?;
     }
     let report = typed.out.join("imagine.html");
-    print_json(json!({"report": report, "runs": findings.runs.outcomes.len(), "left_out": findings.runs.left_out,
-        "broken": findings.runs.broken}))?;
+    print_json(
+        json!({"report": text(&report), "runs": findings.runs.outcomes.len(), "left_out": findings.runs.left_out,
+        "broken": findings.runs.broken}),
+    )?;
     for (name, why) in &findings.runs.broken {
         context.say(format!("left out: {name}: {why}"));
     }
@@ -183,7 +185,7 @@ fn table_3(typed: &cli::Course, context: &Context) -> Result<Exit, Failure> {
     let report = typed.out.join("imagine-cost.md");
     write(&typed.out.join("imagine-cost.json"), &format!("{value:#}\n"))?;
     write(&report, &markdown::cost_report(&cost, TABLE_3, &machine))?;
-    print_json(json!({"report": report, "cost": cost}))?;
+    print_json(json!({"report": text(&report), "cost": cost}))?;
     Ok(Exit::Ok)
 }
 
