@@ -224,51 +224,52 @@ pub fn imagine(
     let place_of = |variant: &Variant, seed: u64| runs.join(format!("{}-{seed}.json", variant.name));
     let kept = |path: &Path| std::fs::read(path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
     // Hours of another course's work are not for this one to replace.
+    let mut found = 0;
     for (variant, seed) in &todo {
         let path = place_of(variant, *seed);
-        if kept(&path).is_some_and(|o| o.key != keys(variant, *seed)) {
-            return Err(TrainError::OtherCourse { path });
+        match kept(&path) {
+            Some(outcome) if outcome.key != keys(variant, *seed) => return Err(TrainError::OtherCourse { path }),
+            Some(_) => found += 1,
+            None => {}
         }
     }
     let full = dir.join("full");
     let among_look_alikes = averaged(data.name()).iter().any(|m| matches!(m, Mark::SubsetRecall(_)));
-    let ended = AtomicUsize::new(0);
+    // What is kept stands in the count from the start, or the rest would seem as quick.
+    let ended = AtomicUsize::new(found);
     let one = |i: usize, stop: &(dyn Fn() -> bool + Sync)| -> Result<Option<Outcome>, TrainError> {
         let (variant, seed) = todo[i];
         let (path, key) = (place_of(variant, seed), keys(variant, seed));
+        if let Some(outcome) = kept(&path) {
+            return Ok(Some(outcome));
+        }
         let c = course.settings(variant);
-        let outcome = match kept(&path) {
-            Some(outcome) => outcome,
-            None => {
-                let tell = &mut |p: Progress| {
-                    let line = format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line);
-                    report("run", ended.load(Ordering::Relaxed), todo.len(), line);
-                };
-                let place = runs.join(format!("{}-{seed}", variant.name));
-                let shown = variant.name == "full" && course.seeds.first() == Some(&seed);
-                let keep = shown.then_some(full.as_path());
-                let Some((secs, last, queries, gallery)) =
-                    run(&place, model, course, c, seed, &world, fixed.as_ref(), &key, keep, tell, stop)?
-                else {
-                    return Ok(None);
-                };
-                let (ranks, mut subset) = ranks(&world.exams, &world.test_ask, &queries, &gallery)?;
-                if !among_look_alikes {
-                    subset.clear();
-                }
-                let best = match COMPARED.contains(&variant.name) {
-                    true => best(&world, &queries, &gallery),
-                    false => Vec::new(),
-                };
-                let outcome = Outcome { key, variant: variant.name.into(), seed, secs, last, ranks, subset, best };
-                let text = serde_json::to_string(&outcome).unwrap_or_default();
-                let tmp = path.with_extension("tmp");
-                std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
-                // Its marks are kept; its checkpoint would only fill the disk.
-                std::fs::remove_dir_all(&place).map_err(|e| fail(&place, e))?;
-                outcome
-            }
+        let tell = &mut |p: Progress| {
+            let line = format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line);
+            report("run", ended.load(Ordering::Relaxed), todo.len(), line);
         };
+        let place = runs.join(format!("{}-{seed}", variant.name));
+        let shown = variant.name == "full" && course.seeds.first() == Some(&seed);
+        let keep = shown.then_some(full.as_path());
+        let Some((secs, last, queries, gallery)) =
+            run(&place, model, course, c, seed, &world, fixed.as_ref(), &key, keep, tell, stop)?
+        else {
+            return Ok(None);
+        };
+        let (ranks, mut subset) = ranks(&world.exams, &world.test_ask, &queries, &gallery)?;
+        if !among_look_alikes {
+            subset.clear();
+        }
+        let best = match COMPARED.contains(&variant.name) {
+            true => best(&world, &queries, &gallery),
+            false => Vec::new(),
+        };
+        let outcome = Outcome { key, variant: variant.name.into(), seed, secs, last, ranks, subset, best };
+        let text = serde_json::to_string(&outcome).unwrap_or_default();
+        let tmp = path.with_extension("tmp");
+        std::fs::write(&tmp, text).and_then(|()| std::fs::rename(&tmp, &path)).map_err(|e| fail(&path, e))?;
+        // Its marks are kept; its checkpoint would only fill the disk.
+        std::fs::remove_dir_all(&place).map_err(|e| fail(&place, e))?;
         let done = 1 + ended.fetch_add(1, Ordering::Relaxed);
         report("run", done, todo.len(), format!("{} {seed}", variant.name));
         Ok(Some(outcome))
