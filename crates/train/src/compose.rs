@@ -18,7 +18,7 @@ use crate::tokens::Tokens;
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData};
 use methods::covr2;
-use methods::imagine::{self, Begin, Every, Followed, Imagine, Prototypes, Target, hear, query, say};
+use methods::imagine::{self, Begin, Every, Followed, Imagine, Target, hear, query, say};
 use methods::{Gallery, Model};
 use nets::Device;
 use nets::blip2::{Blip2, Sight, Words, pool};
@@ -271,21 +271,15 @@ impl Net {
             let d = queries.dims()[2];
             proj.forward(queries.reshape([q, d])).detach()
         };
-        let begin = |p: Prototypes, sampled: Tensor<2>, slots: &dyn Fn() -> Option<Tensor<2>>| match c.begin {
-            Begin::Random => p,
-            Begin::Samples => p.begin(sampled),
-            Begin::Slots | Begin::Queries => p.begin(slots().unwrap_or(sampled)),
+        let (pictures, words) = match c.begin {
+            Begin::Queries => (slots(&backbone.vision_proj), slots(&backbone.text_proj)),
+            Begin::Slots => (seen.sum_dim(0).reshape([q, e]) / n as f64, said),
+            // Anywhere has left above.
+            Begin::Samples | Begin::Random => (pool(seen), said),
         };
-        let picture_slots = || {
-            Some(match c.begin {
-                Begin::Slots => seen.clone().sum_dim(0).reshape([q, e]) / n as f64,
-                _ => slots(&backbone.vision_proj),
-            })
-        };
-        let words_slots = || (c.begin == Begin::Queries).then(|| slots(&backbone.text_proj));
         let imagine = Imagine {
-            picture_library: begin(head.picture_library, pool(seen.clone()), &picture_slots),
-            words_library: begin(head.words_library, said, &words_slots),
+            picture_library: head.picture_library.begin(pictures),
+            words_library: head.words_library.begin(words),
             ..head
         };
         Self { backbone, imagine: Some(imagine) }
