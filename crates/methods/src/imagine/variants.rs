@@ -152,6 +152,10 @@ pub const VARIANTS: &[Variant] = &[
     line("choices", "loud-start", "modulation starts at random", NONE, |c| c.silent_start = false),
     line("choices", "words-mean", "a text is the mean of its tokens", NONE, |c| c.words_feature = WordsFeature::Mean),
     line("choices", "symmetric", "both directions classified", NONE, |c| c.classification = Classification::Symmetric),
+    // Whether the choice is imagery's or the loss's.
+    line("choices", "symmetric-without-sic", "the same, and features stand for their own imagery", NONE, |c| {
+        (c.classification, c.space) = (Classification::Symmetric, Space::Features);
+    }),
     line("choices", "hn-nce", "hard negatives weigh more", NONE, |c| c.classification = Classification::HnNce),
     line("choices", "unmasked", "right answers of others count as wrong", NONE, |c| c.mask_duplicates = false),
 ];

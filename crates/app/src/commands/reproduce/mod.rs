@@ -485,7 +485,7 @@ pub fn said(f: &Findings) -> Vec<String> {
             .collect();
         let above = if above.is_empty() { "none".into() } else { above.join(", ") };
         out.push(format!(
-            "Of {} choices that the paper leaves open, these mark more on implied questions than the method without SIC, with an \
+            "Of {} variants of what the paper leaves open, these mark more on implied questions than the method without SIC, with an \
              interval that excludes zero: {above}. By luck alone one in forty would.",
             choices.len()
         ));
