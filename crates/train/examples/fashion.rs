@@ -1,5 +1,5 @@
-//! A check on real photos: IMAGINE's head alone learns "the same, in red" on features of a frozen model, and
-//! is marked on brands that it never saw.
+//! A check on real photos: IMAGINE learns "the same, in red", its head alone on features of a frozen model or
+//! the Q-Former with it, and is marked on brands that it never saw.
 //!
 //! `cargo run --release -p likebut-train --example fashion -- DATA MODEL OUT.md`
 //!
@@ -7,23 +7,27 @@
 
 use benchmarks::marks::recall;
 use domain::{Digest, Embedding, MediaRef};
-use media::Limits;
+use media::{Frame, Limits};
 use methods::imagine::{Config, Imagine, hear};
 use methods::{Model, Seen};
 use nets::weights::floats;
 use rayon::prelude::*;
 use scenes::Rng;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::error::Error;
 use std::fmt::Write as _;
+use std::ops::Range;
 use std::path::Path;
 use std::time::Instant;
 use train::adapt::{Adapt, Fixed};
-use train::compose::{Learns, Rows, Settings};
+use train::compose::{Head, Learns, Rows, Settings};
 use train::imported::families;
 use train::questions::Asked;
-use train::run::{Pauses, train};
+use train::run::{Ended, Pauses, train};
+use train::triplets::{Lesson, Place};
+use train::{Precision, Source, Tokens, TrainError};
 
 const SEEDS: [u64; 3] = [1, 2, 3];
 /// Fixed before anything was marked; nothing was chosen on the validation brands.
@@ -38,12 +42,16 @@ const LEARNING: Settings = Settings {
     learns: Learns::Head,
     random_frames: 0,
 };
+/// The same where the Q-Former learns too.
+const LEARNING_WHOLE: Settings = Settings { steps: 300, triplets: 2, rate: 2e-4, learns: Learns::QFormer, ..LEARNING };
+const AT_THE_END: Pauses = Pauses { checkpoint: 0, validate: 0 };
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [data, model, out] = &args[..] else { return Err("three arguments: DATA MODEL OUT.md".into()) };
     let (data, began) = (Path::new(data), Instant::now());
-    let model = Model::open(Path::new(model), &nets::cpu())?;
+    let folder = Path::new(model);
+    let model = Model::open(folder, &nets::cpu())?;
     let config = model.manifest.imagine.clone().unwrap_or_default();
 
     let brands = brands(&std::fs::read_to_string(data.join("labels.csv"))?)?;
@@ -57,11 +65,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Err(format!("{missing} photos cannot be read").into());
     }
     let seen: Vec<Seen> = seen.into_iter().flatten().collect();
-    let mut items: Vec<f32> = Vec::new();
-    for chunk in seen.chunks(64) {
-        items.extend(model.embed(&chunk.iter().collect::<Vec<_>>()).into_iter().flat_map(|e| e.values));
-        eprintln!("{:6.1} s  {} photos", began.elapsed().as_secs_f64(), items.len() / model.manifest.backbone.embed());
-    }
+    let items = embedded(&model, &seen);
+    eprintln!("{:6.1} s  {} photos embedded", began.elapsed().as_secs_f64(), seen.len());
 
     // Questions, and the brand that decides the split.
     let triplets: Vec<Value> = serde_json::from_slice(&std::fs::read(data.join("triplets.json"))?)?;
@@ -142,7 +147,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 head: config.clone(),
             };
             let dir = std::env::temp_dir().join(format!("likebut-fashion-{}-{name}-{seed}", std::process::id()));
-            let plan = LEARNING.plan(nets::layers::Precision::F32, Pauses { checkpoint: 0, validate: 0 }, &dir);
+            let plan = LEARNING.plan(nets::layers::Precision::F32, AT_THE_END, &dir);
             let net = task.begin(Imagine::new(&config, model.manifest.backbone.embed(), &device));
             let (net, _) = train(&task, net, &plan, name, &mut |_| (), &|| false)?;
             std::fs::remove_dir_all(&dir)?;
@@ -152,11 +157,44 @@ fn main() -> Result<(), Box<dyn Error>> {
         lines.push((name, about, marks));
     }
 
+    let shown = Shown(&seen);
+    let tokens = Tokens::in_memory(&model, &shown, &|_, _| (), &|| false)?.ok_or("nobody stops it")?;
+    eprintln!("{:6.1} s  tokens made", began.elapsed().as_secs_f64());
+    let mut marks = Vec::new();
+    for seed in SEEDS {
+        let lesson = Lesson {
+            settings: &LEARNING_WHOLE,
+            head: Head::Imagine(config.clone()),
+            precision: Precision::default(),
+            seed,
+            tokens: &tokens,
+            names: Vec::new(),
+            captions: None,
+            questions: families(ids.len(), learn.iter().map(|(a, _)| a.clone()).collect()),
+            val_tokens: &tokens,
+            val_questions: asked.clone(),
+        };
+        let dir = std::env::temp_dir().join(format!("likebut-fashion-{}-taught-{seed}", std::process::id()));
+        let place = Place { dir: &dir, fingerprint: "taught".into(), pauses: AT_THE_END };
+        let (taught, ended) = lesson.learn(Model::open(folder, &nets::cpu())?, &place, &mut |_| (), &|| false)?;
+        std::fs::remove_dir_all(&dir)?;
+        let (Ended::Done, Some(head)) = (ended, &taught.imagine) else {
+            return Err("it did not learn to the end".into());
+        };
+        let items = embedded(&taught, &seen);
+        let of_val = made(&taught, &config, &seen, &items, val)?.0;
+        let exam = Exam { items: &items, group_of: exam.group_of.clone(), members: exam.members.clone(), ..exam };
+        marks.push(exam.mark(of_val.queries(head, &config, &asked, &nets::cpu()).values()));
+        eprintln!("{:6.1} s  taught {seed}", began.elapsed().as_secs_f64());
+    }
+    lines.push(("taught", "the model as it is, whose Q-Former learnt on with its head from the other brands", marks));
+
     let mut text = format!(
         "# Real photos: the same garment in another colour\n\n\
          Written by `cargo run --release -p likebut-train --example fashion`; nothing in it is typed by hand.\n\n\
          - An internal experiment: photos whose licence is not stated, so no weights of it are shipped and none of it is in this tree.\n\
-         - Model: {} (weights {}), which learnt drawn scenes only; its backbone stays as it is, and IMAGINE's head learns ({} steps of {} × {}, seeds {SEEDS:?}).\n\
+         - Model: {} (weights {}), which learnt drawn scenes only; where it is *adapted* its backbone stays as it is, and IMAGINE's head learns ({} steps of {} × {}, seeds {SEEDS:?}); \
+         where it is *taught* its Q-Former learns too ({} steps of {} × {}).\n\
          - The split is by brand, the first word of a product's name: {} questions to learn from, {} of other brands to be marked on; {left_out} left out, \
          because they cross the split or name no photo.\n\
          - Settings were fixed beforehand; nothing was chosen on the marked brands.\n\
@@ -169,6 +207,9 @@ fn main() -> Result<(), Box<dyn Error>> {
         LEARNING.steps,
         LEARNING.families,
         LEARNING.triplets,
+        LEARNING_WHOLE.steps,
+        LEARNING_WHOLE.families,
+        LEARNING_WHOLE.triplets,
         learn.len(),
         val.len(),
         ids.len(),
@@ -207,6 +248,29 @@ fn brands(csv: &str) -> Result<BTreeMap<u64, String>, Box<dyn Error>> {
 /// Two brands in five are marked on.
 fn held_out(brand: &str) -> bool {
     Digest::of(format!("fashion\0{brand}").as_bytes()).0[0] % 5 < 2
+}
+
+/// The photos, as training reads them.
+struct Shown<'a>(&'a [Seen]);
+
+impl Source for Shown<'_> {
+    fn frames(&self) -> Vec<usize> {
+        vec![1; self.0.len()]
+    }
+
+    fn show(&self, frames: Range<usize>) -> Result<Vec<Cow<'_, Frame>>, TrainError> {
+        Ok(self.0[frames].iter().flat_map(|s| &s.frames).map(Cow::Borrowed).collect())
+    }
+
+    /// Nothing is kept of them that could be mistaken for another's.
+    fn stamps(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+fn embedded(model: &Model, seen: &[Seen]) -> Vec<f32> {
+    let some = |chunk: &[Seen]| model.embed(&chunk.iter().collect::<Vec<_>>());
+    seen.chunks(64).flat_map(some).flat_map(|e| e.values).collect()
 }
 
 /// Features of a part: with the Q-Former's composition, and with half of each.

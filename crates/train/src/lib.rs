@@ -28,7 +28,7 @@ pub mod run;
 mod schedule;
 mod tensorboard;
 mod tokens;
-mod triplets;
+pub mod triplets;
 
 pub use adamw::{AdamW, Grads};
 pub use checkpoint::Checkpoint;
