@@ -37,6 +37,18 @@ pub enum Axis {
     Prototypes,
 }
 
+/// How near a feature is to a prototype in Eq. 1. Open: the paper writes an inner product, and says neither of
+/// them has length one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Nearness {
+    /// Their cosine, so that τ means the same whatever the lengths are.
+    #[default]
+    Cosine,
+    /// Their inner product: long features weigh more.
+    InnerProduct,
+}
+
 /// How often the libraries follow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -211,6 +223,9 @@ pub struct Config {
     pub begin: Begin,
     /// What shares what when prototypes follow the features. Open; see [`Axis`].
     pub follow_axis: Axis,
+    /// How near a feature is to a prototype there. Open; see [`Nearness`].
+    #[serde(skip_serializing_if = "is_usual")]
+    pub follow_nearness: Nearness,
     /// τ of that softmax. Open; 0.02: features lie in a cone, and a softer sharing cannot tell them
     /// apart.
     pub follow_temperature: f32,
@@ -260,8 +275,12 @@ pub struct Config {
     /// What stands for a text. Open; see [`WordsFeature`].
     pub words_feature: WordsFeature,
     /// What reference and words are together. Stated: the Q-Former's composition; other families have none.
-    #[serde(skip_serializing_if = "is_composed")]
+    #[serde(skip_serializing_if = "is_usual")]
     pub concrete: Concrete,
+    /// Whether the composed feature has length one before it is modulated (ReTrack's has, CoVR-2's not). Open;
+    /// false: a mean of unit vectors that disagree is short, which the shift β may then outweigh.
+    #[serde(skip_serializing_if = "is_usual")]
+    pub normalise_composed: bool,
     /// Who makes the target's feature. Open; see [`Target`].
     pub target: Target,
     /// How the right target is told from the batch's others (Eq. 12). Inferred: from the query's side.
@@ -290,6 +309,7 @@ impl Default for Config {
             prototypes: 32,
             begin: Begin::Samples,
             follow_axis: Axis::Prototypes,
+            follow_nearness: Nearness::Cosine,
             follow_temperature: 0.02,
             follow_every: Every::Step,
             followed: Followed::References,
@@ -312,6 +332,7 @@ impl Default for Config {
             confidence_hidden: 64,
             words_feature: WordsFeature::Cls,
             concrete: Concrete::Composed,
+            normalise_composed: false,
             target: Target::Online,
             classification: Classification::OneWay,
             classification_weight: 1.0,
@@ -325,8 +346,9 @@ impl Default for Config {
     }
 }
 
-fn is_composed(concrete: &Concrete) -> bool {
-    *concrete == Concrete::Composed
+/// Settings that came later stand in no file that leaves them as they were: its digest stays.
+fn is_usual<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Config {

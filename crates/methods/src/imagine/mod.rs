@@ -53,8 +53,8 @@ mod variants;
 
 pub use compose::{Composer, apart, hear, query, say};
 pub use config::{
-    Axis, Begin, Composition, Concrete, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Pool,
-    Schema, SchemaTarget, Selection, Space, Target, WordsFeature,
+    Axis, Begin, Composition, Concrete, ConfidenceInput, ConfidenceWidth, Config, Every, Followed, Fusion, Nearness,
+    Pool, Schema, SchemaTarget, Selection, Space, Target, WordsFeature,
 };
 pub use explain::{Explanation, Library, Used, explain};
 pub use loss::{Features, Losses, loss};

@@ -4,11 +4,12 @@
 use super::config::{Composition, ConfidenceInput, Config};
 use super::{Imagery, Imagine};
 use burn::tensor::{Tensor, activation};
-use nets::layers::gelu;
+use nets::layers::{gelu, normalise};
 
 impl Imagine {
     /// f (B, D) and its imagery → f̂ (B, D) and the confidence, (B, 1) or (B, D).
     pub fn modulate(&self, f: Tensor<2>, imagery: &Imagery, c: &Config) -> (Tensor<2>, Tensor<2>) {
+        let f = if c.normalise_composed { normalise(f) } else { f };
         let [b, d] = f.dims();
         let whole = || Tensor::ones([b, 1], &f.device());
         match c.composition {

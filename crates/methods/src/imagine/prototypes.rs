@@ -4,7 +4,7 @@
 //! It is not trained by gradient but follows the features with momentum (Eq. 1–2); a query takes
 //! the few prototypes nearest to it and mixes them into one *imagery* vector (Eq. 3–5).
 
-use super::config::{Axis, Config, Pool, Selection};
+use super::config::{Axis, Config, Nearness, Pool, Selection};
 use burn::module::{Module, Param};
 use burn::tensor::{Bool, Device, Tensor, TensorData, activation::softmax};
 use nets::layers::{drawn, normalise};
@@ -116,8 +116,13 @@ fn at_random(v: Tensor<2>, k: usize, taken: usize) -> Tensor<2, Bool> {
 
 /// Eq. 1–2 as an expression: p (K, D) after following v (B, D). With gradients on v where it has them.
 pub fn moved(p: Tensor<2>, v: Tensor<2>, c: &Config) -> Tensor<2> {
+    let near = match c.follow_nearness {
+        Nearness::Cosine => normalise(p.clone()).matmul(normalise(v.clone()).transpose()),
+        Nearness::InnerProduct => p.clone().matmul(v.clone().transpose()),
+    };
+    let near = near / c.follow_temperature; // (K, B)
+    // Either way a prototype is a mean of directions.
     let v = normalise(v);
-    let near = normalise(p.clone()).matmul(v.clone().transpose()) / c.follow_temperature; // (K, B)
     let after = match c.follow_axis {
         Axis::Batch => p * c.momentum + softmax(near, 1).matmul(v) * (1.0 - c.momentum),
         Axis::Prototypes => {

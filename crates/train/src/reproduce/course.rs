@@ -5,7 +5,7 @@ use crate::recipe::Precision;
 use benchmarks::sets::Set;
 use benchmarks::{Frames, Mark, Preset, Protocol, preset};
 use domain::Sampling;
-use methods::imagine::{Begin, Config, Variant, WordsFeature};
+use methods::imagine::{Begin, Config, Target, Variant, WordsFeature};
 
 /// How the variants are trained and marked.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -67,7 +67,10 @@ impl Course {
     /// | widths of the head | [`Config::paper_sized`] | inferred from Table 3's parameters |
     /// | schedule | a cosine to zero, no rise before it | inferred from HUD and ReTrack, the same group's code |
     /// | batch | 64 questions, each drawn for itself | inferred from the same |
-    /// | weight decay, numbers | 0.05, f32 | inferred from the same |
+    /// | weight decay, numbers | 0.05, f32 | inferred from the same; ours is on matrices alone, as the optimiser here always has it |
+    /// | dropout | none | a departure: BERT's, which the Q-Former comes from, has 0.1; without it a run can be resumed to the bit and its loss says what was learnt |
+    /// | gradients | cut at length 1 together | ours; the paper says nothing |
+    /// | the norm behind the vision transformer | frozen with it, so that what is cached stays true | a departure from HUD, which trains it |
     /// | length | 20 passes; on WebVid-CoVR 20 hundredths of one | inferred: HUD has 20 epochs, and ends one of clips after a hundredth of its batches |
     /// | frames | the middle one | inferred from HUD; see [`protocol`] |
     ///
@@ -108,8 +111,14 @@ impl Course {
 
     /// Whether this variant can be run in this course; a sentence says why not.
     pub fn can(&self, variant: &Variant, queries: usize) -> Result<(), String> {
-        let c = self.settings(variant);
+        let c = self.settings(variant, queries);
         let fixed = self.training.learns == Learns::Head;
+        if variant.one_per_slot && c == self.head {
+            return Err(format!("the full method has as many prototypes as the backbone has slots, {queries}"));
+        }
+        if fixed && c.target == Target::Frozen {
+            return Err("of features that are made once all targets stay as they were".into());
+        }
         if fixed && matches!(c.begin, Begin::Slots | Begin::Queries) {
             return Err("features that are made once have no slots".into());
         }
@@ -122,8 +131,11 @@ impl Course {
         c.check()
     }
 
-    pub(super) fn settings(&self, variant: &Variant) -> Config {
+    pub(super) fn settings(&self, variant: &Variant, queries: usize) -> Config {
         let mut c = self.head.clone();
+        if variant.one_per_slot {
+            (c.prototypes, c.top_k) = (queries, c.top_k.min(queries));
+        }
         (variant.set)(&mut c);
         c
     }

@@ -219,7 +219,7 @@ pub fn imagine(
         }
     }
     let keys = |variant: &Variant, seed: u64| {
-        key(model.manifest.weights, course, &course.settings(variant), seed, &world.digests)
+        key(model.manifest.weights, course, &course.settings(variant, backbone.queries), seed, &world.digests)
     };
     let place_of = |variant: &Variant, seed: u64| runs.join(format!("{}-{seed}.json", variant.name));
     let kept = |path: &Path| std::fs::read(path).ok().and_then(|b| serde_json::from_slice::<Outcome>(&b).ok());
@@ -243,7 +243,7 @@ pub fn imagine(
         if let Some(outcome) = kept(&path) {
             return Ok(Some(outcome));
         }
-        let c = course.settings(variant);
+        let c = course.settings(variant, backbone.queries);
         let tell = &mut |p: Progress| {
             let line = format!("{} {seed}: {}/{} {}", variant.name, p.done, p.total, p.line);
             report("run", ended.load(Ordering::Relaxed), todo.len(), line);
@@ -617,7 +617,7 @@ mod tests {
         };
         let key = |name: &str, of: &Digests| {
             let variant = methods::imagine::variant(name).expect("a variant");
-            key(weights, &course, &course.settings(variant), 1, of)
+            key(weights, &course, &course.settings(variant, 16), 1, of)
         };
         // What lies in the files of the runs of results/imagine.md: whoever changes this trains them all again.
         for (name, was) in [
