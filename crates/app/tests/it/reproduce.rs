@@ -43,6 +43,10 @@ fn variants_on_scenes_go_on_where_they_were_stopped() {
     let page = std::fs::read_to_string(home.path("again/imagine.html")).unwrap();
     let fetches = ["src=\"http", "href=\"http", "url(http", "@import"].iter().any(|f| page.contains(f));
     assert!(page.contains("<svg") && !fetches, "the page is not self-contained");
+    // Cases and maps are there whoever is ahead.
+    assert!(text.contains("## Figure 7") && text.contains("implied questions the full method answers"), "{text}");
+    assert!(page.contains("as the network saw it"), "no maps");
+    assert!(page.contains("Figures 7 and 8") && page.matches("class=\"answers\"").count() >= 3, "no cases");
 
     // The same seed is the same run, whoever else runs beside it.
     let alone = [&["reproduce", "imagine", "--out", "alone", "--seeds", "1", "-j", "1"], &few[..]].concat();

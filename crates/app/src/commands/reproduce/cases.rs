@@ -13,21 +13,58 @@ use crate::exit::Failure;
 use crate::heat;
 use crate::page::Maps;
 
-/// Cases that are shown.
-const SHOWN: usize = 8;
-/// Cases whose maps are shown.
+/// Cases of each kind that are shown.
+const SHOWN: usize = 4;
+/// Cases whose maps are shown; where fewer are decided, others take their place.
 const MAPPED: usize = 3;
 
-/// A question that the full method answers and the one without prototypes does not.
+/// What SIC decides, question by question.
+#[derive(Default)]
+pub struct Cases {
+    /// Questions that were looked at: implied ones, where they are told apart.
+    pub of: usize,
+    /// Of those, what the full method answers with every seed and the one without prototypes with none.
+    pub won: usize,
+    /// And the other way round.
+    pub lost: usize,
+    /// Some of each.
+    pub shown: Vec<Case>,
+}
+
+/// Which of the two answers a question.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Decided {
+    /// The full method alone.
+    Won,
+    /// The method without prototypes alone.
+    Lost,
+    /// Both; shown for what was imagined.
+    Alike,
+}
+
+impl Decided {
+    /// In a few words.
+    pub fn told(self) -> &'static str {
+        match self {
+            Decided::Won => "with SIC alone",
+            Decided::Lost => "without SIC alone",
+            Decided::Alike => "both",
+        }
+    }
+}
+
+/// One question, and what the two answered.
 pub struct Case {
+    /// Who answers it.
+    pub decided: Decided,
     /// What is asked about.
     pub reference: Shown,
     /// The words.
     pub words: String,
     /// The right answer's name.
     pub target: String,
-    /// Its rank without prototypes, the middle one over seeds.
-    pub rank_without: usize,
+    /// Its rank with and without prototypes, the middle one over seeds.
+    pub ranks: [usize; 2],
     /// The full method's first answers.
     pub full: Vec<Shown>,
     /// Those of the method without prototypes.
@@ -46,27 +83,43 @@ pub struct Shown {
     pub is_right: bool,
 }
 
-/// Questions, implied ones where they are told apart, that the full method gets right with every seed and the one without
-/// prototypes with none, the plainest first.
-pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
+/// Counts the questions that one of the two gets right with every seed and the other with none, and shows the plainest.
+pub fn cases(runs: &Runs) -> Result<Cases, Failure> {
     let of = |name: &str, i: usize| -> Vec<usize> {
         runs.outcomes.iter().filter(|o| o.variant == name).map(|o| o.ranks[i]).collect()
     };
     let [with, less] = COMPARED;
     let told_apart = runs.questions.iter().any(|q| q.change.is_some());
     let asked = runs.questions.iter().enumerate().filter(|(_, q)| !told_apart || q.change == Some(Change::Implied));
-    let mut chosen: Vec<(usize, usize)> = asked
-        .filter_map(|(i, _)| {
-            let (full, mut without) = (of(with, i), of(less, i));
-            without.sort_unstable();
-            let clear = !full.is_empty() && full.iter().all(|r| *r == 1) && without.first().is_some_and(|r| *r > 1);
-            clear.then(|| (without[without.len() / 2], i))
-        })
-        .collect();
-    chosen.sort_by(|a, b| b.0.cmp(&a.0).then(a.1.cmp(&b.1)));
-    chosen.truncate(SHOWN);
+    let mut counted = Cases::default();
+    let (mut won, mut lost, mut alike) = (Vec::new(), Vec::new(), Vec::new());
+    for (i, _) in asked {
+        let spread = |name: &str| {
+            let mut ranks = of(name, i);
+            ranks.sort_unstable();
+            Some((*ranks.first()?, *ranks.get(ranks.len() / 2)?, *ranks.last()?))
+        };
+        let (Some(full), Some(bare)) = (spread(with), spread(less)) else { continue };
+        counted.of += 1;
+        let ranks = [full.1, bare.1];
+        match (full, bare) {
+            ((_, _, 1), (2.., _, _)) => won.push((ranks, i)),
+            ((2.., _, _), (_, _, 1)) => lost.push((ranks, i)),
+            ((_, _, 1), (_, _, 1)) => alike.push((ranks, i)),
+            _ => {}
+        }
+    }
+    (counted.won, counted.lost) = (won.len(), lost.len());
+    let mut chosen = Vec::new();
+    for (decided, mut cases) in [(Decided::Won, won), (Decided::Lost, lost)] {
+        // The plainest first.
+        cases.sort_by_key(|(ranks, i)| (std::cmp::Reverse(ranks[0].max(ranks[1])), *i));
+        chosen.extend(cases.into_iter().take(SHOWN).map(|case| (decided, case)));
+    }
+    let more = MAPPED.saturating_sub(chosen.len());
+    chosen.extend(alike.into_iter().take(more).map(|case| (Decided::Alike, case)));
     if chosen.is_empty() {
-        return Ok(Vec::new());
+        return Ok(counted);
     }
 
     let drawn = World { train: runs.course.train, val: 0, test: runs.course.test, ..World::shipped() };
@@ -88,8 +141,7 @@ pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
         let of = runs.outcomes.iter().find(|o| o.variant == name);
         of.and_then(|o| o.best.get(i)).map_or(&[], Vec::as_slice)
     };
-    let mut out = Vec::new();
-    for (n, (rank_without, i)) in chosen.into_iter().enumerate() {
+    for (n, (decided, (ranks, i))) in chosen.into_iter().enumerate() {
         let q = &runs.questions[i];
         let shown = |name: &str| Shown {
             name: name.to_owned(),
@@ -104,17 +156,18 @@ pub fn cases(runs: &Runs) -> Result<Vec<Case>, Failure> {
             let made = imagine::explain(model, &seen, &q.text).map_err(search::SearchError::from)?;
             maps = Some(heat::maps(&made, &seen));
         }
-        out.push(Case {
+        counted.shown.push(Case {
+            decided,
             reference: shown(&q.reference),
             words: q.text.clone(),
             target: q.targets.first().cloned().unwrap_or_default(),
-            rank_without,
+            ranks,
             full: answers(with),
             without: answers(less),
             maps,
         });
     }
-    Ok(out)
+    Ok(counted)
 }
 
 /// A scene's middle, small.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use train::reproduce::{Cost, Spread};
 
-use super::{EXHIBITS, Findings, columns, how, left_out, lines, said, title};
+use super::{EXHIBITS, Findings, columns, decided, how, left_out, lines, said, title};
 
 /// The whole report.
 pub fn report(f: &Findings) -> String {
@@ -30,15 +30,15 @@ pub fn report(f: &Findings) -> String {
             let _ = writeln!(out, "| {} | {} |{cells}", l.variant, l.about);
         }
     }
-    if !f.cases.is_empty() {
-        let _ = writeln!(out, "\n## Figure 7: cases that SIC decides\n");
+    if !f.cases.shown.is_empty() {
+        let _ = writeln!(out, "\n## Figure 7: cases that SIC decides\n\n{}\n", decided(f));
         out.push_str(
-            "Questions, implied ones where they are told apart, that the full method answers with every seed and the one \
-             without SIC with none.\n\n",
+            "| who answers | reference | words | right answer | its rank | without SIC |\n|---|---|---|---|--:|--:|\n",
         );
-        out.push_str("| reference | words | right answer | its rank without SIC |\n|---|---|---|--:|\n");
-        for c in &f.cases {
-            let _ = writeln!(out, "| {} | {} | {} | {} |", c.reference.name, c.words, c.target, c.rank_without);
+        for c in &f.cases.shown {
+            let [with, without] = c.ranks;
+            let (who, reference) = (c.decided.told(), &c.reference.name);
+            let _ = writeln!(out, "| {who} | {reference} | {} | {} | {with} | {without} |", c.words, c.target);
         }
     }
     let all = left_out(f);

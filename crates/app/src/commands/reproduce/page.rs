@@ -8,7 +8,7 @@ use crate::page::maps;
 
 use super::markdown::costs;
 use super::plot::{Point, curve, rows};
-use super::{EXHIBITS, Findings, SWEEPS, average_of, columns, how, left_out, lines, said, title};
+use super::{EXHIBITS, Findings, SWEEPS, average_of, columns, decided, how, left_out, lines, said, title};
 
 const TOKENS: &str = include_str!("../../page/tokens.css");
 const STYLE: &str = "
@@ -87,22 +87,24 @@ pub fn report(f: &Findings) -> String {
 
 /// Cases side by side, with what each of the two answered; and below each what was imagined (Figure 8).
 fn figure_7(out: &mut String, f: &Findings) {
-    if f.cases.is_empty() {
+    if f.cases.shown.is_empty() {
         return;
     }
-    out.push_str(
-        "<h2>Figures 7 and 8: cases that SIC decides, and where its prototypes look</h2><p>Questions, implied ones where they are \
-         told apart, that the full method answers with every seed and the one without SIC with none; both were trained alike. Pictures are of the first seed, the \
-         right answer has a frame.</p>",
+    let _ = write!(
+        out,
+        "<h2>Figures 7 and 8: cases that SIC decides, and where its prototypes look</h2><p>{} Both were trained alike. Pictures are of \
+         the first seed, the right answer has a frame.</p>",
+        escape(&decided(f))
     );
-    for c in &f.cases {
+    for c in &f.cases.shown {
+        let [with, without] = c.ranks;
         let _ = write!(
             out,
-            "<article class=\"case\"><h3>{} <i>but</i> {}</h3><p>right: {}; without SIC it stands at {}</p>",
+            "<article class=\"case\"><h3>{} <i>but</i> {}</h3><p>answered: {}; right is {}, which stands at {with}, without SIC at {without}</p>",
             escape(&c.reference.name),
             escape(crate::hits::after_but(&c.words)),
+            c.decided.told(),
             escape(&c.target),
-            c.rank_without
         );
         for (title, shown) in
             [("reference", std::slice::from_ref(&c.reference)), ("full", &c.full), ("without SIC", &c.without)]
