@@ -31,8 +31,8 @@ pub struct Options {
     pub memory: u64,
     /// Longer side of the thumbnails, pixels.
     pub thumbnail: u32,
-    /// Try files again that failed before and have not changed. Those that a disk, the time or a missing ffmpeg
-    /// failed are tried again anyway.
+    /// Try files again that failed before and have not changed. Those that a disk, the time, a limit or a missing
+    /// ffmpeg failed are tried again anyway.
     pub retry: bool,
     /// Folders whose vanished files leave the library.
     pub roots: Vec<PathBuf>,
@@ -330,9 +330,9 @@ impl Intake<'_> {
 }
 
 /// Whether a failure of this kind comes again for as long as the file is the same. One that a disk, the time or a
-/// program that is not installed is to blame for may be over by the next run.
+/// program that is not installed is to blame for may be over by the next run, and limits are set anew by each.
 fn is_final(code: &str) -> bool {
-    !matches!(code, "io" | "timeout" | "needs_ffmpeg")
+    !matches!(code, "io" | "timeout" | "too_large" | "needs_ffmpeg")
 }
 
 /// Whether there is no such file. A folder that may not be entered, or a disk that does not answer, does not say so.
@@ -640,7 +640,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let files = pictures(dir.path(), &["a.png"]);
         let now = stamp(&files[0]).unwrap();
-        for (code, again) in [("io", 1), ("timeout", 1), ("needs_ffmpeg", 1), ("corrupt", 0), ("too_large", 0)] {
+        for (code, again) in [("io", 1), ("timeout", 1), ("needs_ffmpeg", 1), ("too_large", 1), ("corrupt", 0)] {
             let mut engine = engine("one", Library::in_memory().unwrap());
             engine.library.fail(&[failure(&files[0], &now, code, "it was so".into())]).unwrap();
             let added = add_all(&mut engine, &files, &Options::default());
