@@ -267,6 +267,19 @@ mod tests {
         }
     }
 
+    /// The path is chosen once for a process, so each has one of its own: this program again, with the test above.
+    #[test]
+    fn all_numbers_keep_it_on_every_path_of_this_processor() {
+        for path in nets::CpuPath::all() {
+            let mut run = std::process::Command::new(std::env::current_exe().expect("it runs"));
+            let name = "all_numbers_keep_what_the_settings_promise";
+            let done = run.args([name, "--nocapture"]).env("LIKEBUT_CPU", path.name()).output().expect("it starts");
+            let told = String::from_utf8_lossy(&done.stdout);
+            assert!(done.status.success() && told.contains(" 1 passed"), "{}:\n{told}", path.name());
+            eprint!("{}:\n{}", path.name(), String::from_utf8_lossy(&done.stderr));
+        }
+    }
+
     #[test]
     fn an_unknown_method_is_answered_with_the_nearest() {
         let Err(failure) = known("imagin") else { panic!("there is no such method") };
