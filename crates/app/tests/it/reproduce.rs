@@ -165,3 +165,77 @@ fn a_published_blip2_is_trained_on_a_set_as_the_paper_says() {
     on(&[]).fails_after_notice(2, "of another course");
     assert_eq!(made(), first, "hours of work were replaced");
 }
+
+/// CIRR of a few pictures: groups of six look-alikes, `groups` to learn from and two to be marked on.
+fn write_cirr(home: &Home, groups: usize) {
+    for (split, folder, groups, asked) in [("train", "train", groups, 30), ("val", "dev", 2, 7)] {
+        let (mut pairs, mut places) = (Vec::new(), serde_json::Map::new());
+        for g in 0..groups {
+            let name = |i: usize| format!("{folder}-{g}-0-img{i}");
+            for i in 0..6 {
+                let place = format!("{folder}/{}.png", name(i));
+                picture(&home.path(&format!("set/img_raw/{place}")), (g * 6 + i) as u32);
+                places.insert(name(i), format!("./{place}").into());
+            }
+            let members: Vec<String> = (0..6).map(name).collect();
+            let ordered = (0..6).flat_map(|a| (0..6).filter(move |b| a != *b).map(move |b| (a, b)));
+            for (a, b) in ordered.take(asked) {
+                pairs.push(json!({
+                    "pairid": pairs.len(), "reference": name(a), "target_hard": name(b), "target_soft": {name(b): 1.0},
+                    "caption": "the square elsewhere", "img_set": {"members": members},
+                }));
+            }
+        }
+        home.write(&format!("set/captions/cap.rc2.{split}.json"), json!(pairs).to_string());
+        home.write(&format!("set/image_splits/split.rc2.{split}.json"), json!(places).to_string());
+    }
+}
+
+/// WebVid-CoVR of a few clips of three frames.
+fn write_webvid(home: &Home) {
+    let mut seen = 0;
+    for (file, size, clips, asked) in [("webvid2m-covr_train", "2M", 13, 156), ("webvid8m-covr_test", "8M", 6, 6)] {
+        let name = |i: usize| format!("00001_00050/{size}{i}");
+        for i in 0..clips {
+            let path = home.path(&format!("set/WebVid/{size}/train/{}.mp4", name(i)));
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let mut clip = media::Mp4Writer::create(&path, 48, 48, 4.0).unwrap();
+            for _ in 0..3 {
+                seen += 1;
+                clip.push(&Frame::filled(48, 48, [(seen * 29 % 256) as u8, (seen * 67 % 256) as u8, 90])).unwrap();
+            }
+            clip.finish().unwrap();
+        }
+        let ordered = (0..clips).flat_map(|a| (1..clips).map(move |step| (a, (a + step) % clips)));
+        // Of the test, each clip is asked for once, as the authors have it.
+        let ordered: Vec<(usize, usize)> = match asked < clips * (clips - 1) {
+            true => (0..asked).map(|a| (a, (a + 1) % clips)).collect(),
+            false => ordered.take(asked).collect(),
+        };
+        let rows: String =
+            ordered.iter().map(|(a, b)| format!("one,another,darker,{},{}\n", name(*a), name(*b))).collect();
+        home.write(&format!("set/annotation/webvid-covr/{file}.csv"), format!("txt1,txt2,edit,pth1,pth2\n{rows}"));
+    }
+}
+
+#[test]
+fn the_same_command_runs_on_cirr_and_on_clips() {
+    for (set, questions, average) in [
+        ("cirr", 14, "The average is of R@1, 5, 10, 50 and R_subset@1, 2, 3."),
+        ("webvid-covr", 6, "The average is of R@1, 5, 10, 50."),
+    ] {
+        let home = Home::new();
+        match set {
+            "cirr" => write_cirr(&home, 5),
+            _ => write_webvid(&home),
+        }
+        let few = ["--quick", "--variants", "full,without-sic", "--seeds", "3", "--steps", "3", "--no-times"];
+        let on = ["reproduce", "imagine", "--set", set, "--root", "set", "--out", "again"];
+        home.run(&[&on[..], &few[..]].concat()).works();
+        let numbers = read(&home.path("again/imagine.json"));
+        let asked = &numbers["variants"][0]["groups"][0]["questions"];
+        assert_eq!((&numbers["data"], asked), (&json!(set), &json!(questions)));
+        let text = std::fs::read_to_string(home.path("again/imagine.md")).unwrap();
+        assert!(text.contains(average), "{text}");
+    }
+}

@@ -11,6 +11,9 @@
 //! Here it learns so too where targets are frozen and the set says how well (WebVid-CoVR's `scores`, or
 //! `frame_scores` of a question); without that, and in a library, which knows no question, all frames of an
 //! item are looked at together.
+//! The vectors that its authors computed beforehand (`.pth`, one file a clip) can be marked with (`likebut eval
+//! --embeddings`), but not learnt towards: targets are made here, of the same frames, by the network that the
+//! training begins with.
 //!
 //! # How it composes
 //! | CoVR-2 | here |

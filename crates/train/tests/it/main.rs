@@ -229,4 +229,18 @@ fn a_loss_that_is_no_number_stops_the_run_and_leaves_the_batch() {
     assert_eq!(said["batch"].as_array().unwrap().len(), 12);
     assert!(said["batch"][0]["caption"].is_string());
     assert!(dir.path().join("coarse.checkpoint.safetensors").exists());
+
+    // The same of triplets, whether all of it learns or the head alone.
+    let (before, triplets) = RECIPE.split_once("[imagine]").unwrap();
+    for learns in ["", "learns = \"head\"\n"] {
+        let dir = tempfile::tempdir().unwrap();
+        let wild = format!("{before}[imagine]\n{learns}{}", triplets.replace("rate = 1e-3", "rate = 1e38"));
+        let Err(TrainError::NotFinite { step, path, .. }) = run(dir.path(), &wild, &|| false) else {
+            panic!("an infinite loss was not noticed: {learns}");
+        };
+        assert!(step > 0);
+        let said: serde_json::Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+        assert_eq!(said["batch"].as_array().unwrap().len(), 12);
+        assert!(said["batch"][0]["reference"].is_string(), "{said}");
+    }
 }

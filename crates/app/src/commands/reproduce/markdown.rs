@@ -123,7 +123,8 @@ fn table_3(c: &Cost, out: &mut String) {
     if c.times.is_some() {
         out.push_str(
             "\nTimes are of this machine with random weights at the real size; the vision transformer's is that of one of its \
-             alike blocks times their number.\n",
+             alike blocks times their number. A step is loss and gradients; the optimiser's update, which goes through all that \
+             learns and so takes the head half a per cent longer, is not in it.\n",
         );
     }
 }

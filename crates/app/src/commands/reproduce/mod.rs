@@ -553,10 +553,12 @@ pub fn how(f: &Findings) -> Vec<String> {
          with 95 % bootstrap intervals over questions."
             .into(),
         format!(
-            "Machine: {}. Half of the {} runs trained for less than {}.",
+            "Machine: {}. Half of the {} runs trained for less than {}; all of them, by each one's own clock, for {}, as many at a time \
+             as there are processors (four at most) and memory.",
             crate::machine::machine(),
             f.runs.outcomes.len(),
-            crate::progress::duration(std::time::Duration::from_secs_f64(usual_secs(f)))
+            lasted(usual_secs(f)),
+            lasted(f.runs.outcomes.iter().map(|o| o.secs).sum()),
         ),
     ];
     out.extend(f.runs.notes.iter().map(|note| format!("Of the set's files: {note}.")));
@@ -567,6 +569,10 @@ pub fn how(f: &Findings) -> Vec<String> {
 pub fn left_out(f: &Findings) -> Vec<String> {
     let variants = f.runs.left_out.iter().map(|(name, why)| format!("{name}: {why}."));
     variants.chain(f.runs.broken.iter().map(|(name, why)| format!("{name}: {why}"))).collect()
+}
+
+fn lasted(secs: f64) -> String {
+    crate::progress::duration(std::time::Duration::from_secs_f64(secs))
 }
 
 /// The median: a run that was paused, or shared the machine, says nothing of the others.
