@@ -11,7 +11,7 @@
 //! Written as assembly, whose mnemonics are stable where the intrinsics are not.
 //! Source: Intel, Software Developer's Manual, volume 1, chapter 18.
 
-use super::micro::{Avx512Bf16, Order, ROW_WORDS, Tile};
+use super::micro::{Avx512Bf16, Order, ROW_WORDS, Soon, Tile};
 use std::arch::asm;
 use std::arch::x86_64::{_mm512_cvtepi32_ps, _mm512_loadu_si512, _mm512_storeu_ps};
 
@@ -186,7 +186,7 @@ unsafe impl Tile for AmxBf16 {
         a: *const u32,
         b: *const u32,
         words: usize,
-        soon: *const u32,
+        soon: Soon,
         size: (usize, usize),
         out: *mut f32,
     ) {
@@ -220,7 +220,7 @@ unsafe impl Tile for AmxInt8 {
         a: *const u32,
         b: *const u32,
         words: usize,
-        _soon: *const u32,
+        _soon: Soon,
         size: (usize, usize),
         out: *mut f32,
     ) {

@@ -41,6 +41,22 @@ pub(super) const COLUMN_WORDS: usize = super::MOST_ROWS + 24;
 /// Words in a cache line.
 pub(super) const LINE: usize = 16;
 
+/// What will be read soon: where it begins, and how many words on the next step asks.
+#[derive(Clone, Copy)]
+pub(super) struct Soon {
+    pub from: *const u32,
+    pub step: usize,
+}
+
+impl Soon {
+    /// The part of the panel behind this one that falls to one of the tiles which share it: all of them ask for a
+    /// little, since memory gives no more at a time; a single tile can ask for a line with each step and no more.
+    pub fn share(panel: *const u32, words: usize, cols: usize, (tile, tiles): (usize, usize)) -> Self {
+        let from = panel.wrapping_add(words * cols + words * cols * tile / tiles.max(1));
+        Self { from, step: cols.div_ceil(tiles.max(1)).min(LINE) }
+    }
+}
+
 /// How `a` was packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
@@ -54,7 +70,7 @@ pub(super) enum Order {
 ///
 /// `ROW` and `STEP` are the words from row to row and along k in `a`; `b` advances by `b_step`.
 /// They are constants so that every row is an address with a fixed distance: there are more rows
-/// than registers for addresses. With each step a line from `soon` on is asked for: what will be read
+/// than registers for addresses. With each step a line is asked for, from `soon` on: what will be read
 /// after this tile, which nobody else sees coming.
 ///
 /// # Safety
@@ -66,17 +82,17 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
     b: *const u32,
     b_step: usize,
     words: usize,
-    soon: *const u32,
+    soon: Soon,
     out: *mut f32,
     out_step: usize,
 ) {
     // SAFETY: every access below is one of those that the contract lists.
     unsafe {
         let mut acc = [[L::zero(); V]; R];
-        let (mut a, mut b, mut soon) = (a, b, soon);
+        let (mut a, mut b, mut line) = (a, b, soon.from);
         for _ in 0..words {
-            fetch(soon);
-            soon = soon.wrapping_add(LINE);
+            fetch(line);
+            line = line.wrapping_add(soon.step);
             let mut cols = [L::load(b); V];
             for (v, cols) in cols.iter_mut().enumerate().skip(1) {
                 *cols = L::load(b.add(v * L::LANES));
@@ -138,7 +154,7 @@ pub(super) unsafe trait Tile {
         a: *const u32,
         b: *const u32,
         words: usize,
-        soon: *const u32,
+        soon: Soon,
         size: (usize, usize),
         out: *mut f32,
     );
@@ -154,7 +170,7 @@ macro_rules! tile_of {
             const BLOCK: usize = super::ROWS / $rows * $rows;
             const COLS: usize = $vecs * <$lane as Lane>::LANES;
             $(#[target_feature(enable = $features)])?
-            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, soon: *const u32, (rows, cols): (usize, usize), out: *mut f32) {
+            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, soon: Soon, (rows, cols): (usize, usize), out: *mut f32) {
                 const LANES: usize = <$lane as Lane>::LANES;
                 const N: usize = $vecs * LANES;
                 const W: usize = ROW_WORDS;

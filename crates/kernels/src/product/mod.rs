@@ -565,13 +565,12 @@ impl Job<'_> {
                 self.piece::<T>((row, m.min(row + rows)), (col, n.min(col + cols)), (ready, packed), scratch);
             });
         };
+        // Block under block: the columns of the right factor that come from memory for the first are near for the rest.
+        let piece = |i: usize| piece(i % down * rows, i / down * cols);
         if shared {
-            (0..down * across)
-                .into_par_iter()
-                .with_max_len(1)
-                .for_each(|i| piece(i / across * rows, i % across * cols));
+            (0..down * across).into_par_iter().with_max_len(1).for_each(piece);
         } else {
-            (0..down * across).for_each(|i| piece(i / across * rows, i % across * cols));
+            (0..down * across).for_each(piece);
         }
         WHOLE.set(left);
     }
@@ -654,11 +653,10 @@ impl Job<'_> {
                     let high = T::ROWS.min(rows.1 - row);
                     let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
                     self.fetch_soon(row, col, (high, wide));
-                    // The next panel comes from far, and its first tile would wait for it: the first tiles of this
-                    // one ask for it, each for a line of each of its rows.
-                    let (turn, turns) = ((row - rows.0) / T::ROWS, T::COLS / micro::LINE);
-                    let share = if turn < turns { words * (T::COLS + turn * micro::LINE) } else { 0 };
-                    let soon = panel.as_ptr().wrapping_add(share);
+                    // The next panel comes from far, and its first tile would wait for it: the tiles of this one ask
+                    // for it.
+                    let tiles = ((row - rows.0) / T::ROWS, (rows.1 - rows.0).div_ceil(T::ROWS));
+                    let soon = micro::Soon::share(panel.as_ptr(), words, T::COLS, tiles);
                     // SAFETY: `left` has room for all rows of a block, which are whole tiles, and packed
                     // here for one tile more, in either order; `panel` holds `words` rows of `COLS`;
                     // `tile` has room for the largest tile; the path's features are there (`product_on`).

@@ -149,11 +149,12 @@ fn bytes_without_an_instruction_for_them_and_with_it_are_the_same() {
         let a: Vec<u32> = (0..ROW_WORDS * 7).map(|_| word(&mut random)).collect();
         let b: Vec<u32> = (0..16 * words).map(|_| word(&mut random)).collect();
         let run =
-            |tile: unsafe fn(micro::Order, *const u32, *const u32, usize, *const u32, (usize, usize), *mut f32)| {
+            |tile: unsafe fn(micro::Order, *const u32, *const u32, usize, micro::Soon, (usize, usize), *mut f32)| {
                 let mut out = vec![0.0; 6 * 16];
                 let (a, b) = (a.as_ptr(), b.as_ptr());
+                let soon = micro::Soon::share(b, words, 16, (0, 1));
                 // SAFETY: seven rows, `words` times a panel of sixteen, the largest tile; the instructions were asked for.
-                unsafe { tile(micro::Order::Rows, a, b, words, b, (rows, cols), out.as_mut_ptr()) };
+                unsafe { tile(micro::Order::Rows, a, b, words, soon, (rows, cols), out.as_mut_ptr()) };
                 (0..rows * 16).filter(|i| i % 16 < cols).map(|i| out[i]).collect::<Vec<f32>>()
             };
         let plain = run(micro::PortableInt8::run);
