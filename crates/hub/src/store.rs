@@ -168,6 +168,9 @@ impl Store {
             });
         }
         let root = path.canonicalize().map_err(at(path))?;
+        if root.to_str().is_none() {
+            return Err(bad("the path to it is not Unicode, which the record of a model is; rename what is not"));
+        }
         let (mut files, passed_over) = if root.is_dir() { readable(&root)? } else { (vec![root.clone()], 0) };
         files.extend_from_slice(also);
         if files.len() > MAX_FILES {
@@ -181,31 +184,20 @@ impl Store {
         // Made beside and renamed, so that a name is never half a model.
         let new = self.root.join(format!(".{name}.new"));
         let _ = std::fs::remove_dir_all(&new);
-        let folder = new.join("files");
-        std::fs::create_dir_all(&folder).map_err(at(&folder))?;
-        let mut recorded = Vec::new();
-        for file in &files {
-            tell(file);
-            let Some(own) = file.file_name().and_then(|n| n.to_str()) else {
-                return Err(bad("a file's name is not text"));
-            };
-            let to = folder.join(own);
-            // A cache's links are followed to the contents, which stay when a snapshot goes.
-            let from = file.canonicalize().map_err(at(file))?;
-            if copy || (symlink(&from, &to).is_err() && std::fs::hard_link(&from, &to).is_err()) {
-                std::fs::copy(&from, &to).map_err(at(&to))?;
-            }
-            let size = std::fs::metadata(&to).map_err(at(&to))?.len();
-            recorded.push(Recorded { name: own.to_owned(), size, digest: Digest::sha256(&to)?.to_string() });
-        }
-        let origin = Origin::Import { path: root, copied: copy };
-        let record = Record { format: FORMAT, origin, family, licence: None, files: recorded, at_secs: now() };
-        let text = serde_json::to_string_pretty(&record)
-            .map_err(|e| Error::Record { path: new.join("record.json"), why: e.to_string() })?;
-        std::fs::write(new.join("record.json"), text + "\n").map_err(at(&new))?;
         let home = self.root.join(name);
-        std::fs::rename(&new, &home).map_err(at(&home))?;
-        Ok(Imported { record, folder: home.join("files"), passed_over })
+        let made = taken(&new.join("files"), &files, copy, tell).and_then(|files| {
+            let origin = Origin::Import { path: root, copied: copy };
+            let record = Record { format: FORMAT, origin, family, licence: None, files, at_secs: now() };
+            let text = serde_json::to_string_pretty(&record)
+                .map_err(|e| Error::Record { path: new.join("record.json"), why: e.to_string() })?;
+            std::fs::write(new.join("record.json"), text + "\n").map_err(at(&new))?;
+            std::fs::rename(&new, &home).map_err(at(&home))?;
+            Ok(record)
+        });
+        if made.is_err() {
+            let _ = std::fs::remove_dir_all(&new);
+        }
+        Ok(Imported { record: made?, folder: home.join("files"), passed_over })
     }
 
     /// Forgets a name. Of what was imported only links and copies go; the user's own files stay.
@@ -261,6 +253,26 @@ fn now() -> u64 {
 
 fn ending(path: &Path) -> Option<String> {
     Some(path.extension()?.to_str()?.to_lowercase())
+}
+
+/// Links files into a folder of ours, or copies them, and writes down what they are.
+fn taken(folder: &Path, files: &[PathBuf], copy: bool, tell: &mut dyn FnMut(&Path)) -> Result<Vec<Recorded>, Error> {
+    std::fs::create_dir_all(folder).map_err(at(folder))?;
+    let take = |file: &PathBuf| {
+        tell(file);
+        let Some(own) = file.file_name().and_then(|n| n.to_str()) else {
+            return Err(Error::Import { path: file.clone(), why: "its name is not Unicode; rename it".into() });
+        };
+        let to = folder.join(own);
+        // A cache's links are followed to the contents, which stay when a snapshot goes.
+        let from = file.canonicalize().map_err(at(file))?;
+        if copy || (symlink(&from, &to).is_err() && std::fs::hard_link(&from, &to).is_err()) {
+            std::fs::copy(&from, &to).map_err(at(&to))?;
+        }
+        let size = std::fs::metadata(&to).map_err(at(&to))?.len();
+        Ok(Recorded { name: own.to_owned(), size, digest: Digest::sha256(&to)?.to_string() })
+    };
+    files.iter().map(take).collect()
 }
 
 /// The files at the top of a folder that a model may need, sorted, and how many others there are.
@@ -339,6 +351,7 @@ mod tests {
         assert!(matches!(import("x", &dir.path().join("gone")), Err(Error::Io { .. })));
         assert!(matches!(import("x", &model.join("config.json")), Err(Error::Import { .. })));
         assert!(matches!(import("x", dir.path()), Err(Error::Import { .. })));
+        assert!(!store.root.exists(), "nothing was begun");
         import("mine", &model).unwrap();
         assert!(matches!(import("mine", &model), Err(Error::ModelName { .. })));
         assert_eq!(store.names(), ["mine"]);
@@ -347,5 +360,25 @@ mod tests {
             std::fs::write(store.root.join("mine/record.json"), bad).unwrap();
             assert!(matches!(store.record("mine"), Err(Error::Record { .. })), "{bad}");
         }
+    }
+
+    /// The record is JSON, which carries nothing but Unicode.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn names_that_are_not_unicode_are_refused_and_leave_nothing() {
+        use std::os::unix::ffi::OsStrExt as _;
+        let (dir, store, model) = setting();
+        let strange =
+            |folder: &Path, end: &str| folder.join(std::ffi::OsStr::from_bytes(&[b"\xff", end.as_bytes()].concat()));
+        let refused = |path: &Path, says: &str| {
+            let refused = store.import("x", path, &[], Family::Other, false, &mut |_| {}).unwrap_err();
+            assert!(matches!(&refused, Error::Import { why, .. } if why.contains(says)), "{refused}");
+            assert!(!store.root.join("x").exists() && !store.root.join(".x.new").exists());
+        };
+        std::fs::write(strange(&model, ".safetensors"), "weights").unwrap();
+        refused(&model, "its name is not Unicode");
+        std::fs::remove_file(strange(&model, ".safetensors")).unwrap();
+        std::fs::rename(&model, strange(dir.path(), "")).unwrap();
+        refused(&strange(dir.path(), ""), "rename what is not");
     }
 }
