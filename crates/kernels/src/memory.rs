@@ -30,6 +30,10 @@ pub struct Keeping(Mutex<State>);
 struct State {
     /// For each rounded size the first kept block; a block's first word points to the next.
     bins: [*mut u8; BINS],
+    /// For each rounded size when it was last asked for, in requests.
+    wanted: [u64; BINS],
+    /// Requests so far.
+    requests: u64,
     /// Bytes kept.
     kept: usize,
     /// Bytes of large blocks in use.
@@ -52,7 +56,9 @@ impl Keeping {
     #[allow(clippy::new_without_default)]
     pub const fn new() -> Self {
         let bins = [std::ptr::null_mut(); BINS];
-        Self(Mutex::new(State { bins, kept: 0, live: 0, most: 0, peak: 0, share: 0, percent: 200 }))
+        let wanted = [0; BINS];
+        let state = State { bins, wanted, requests: 0, kept: 0, live: 0, most: 0, peak: 0, share: 0, percent: 200 };
+        Self(Mutex::new(state))
     }
 
     /// From now on holds at most so many hundredths of what is in use at the same time, and with 0 exactly
@@ -106,6 +112,8 @@ fn bin(layout: &Layout) -> Option<(usize, Layout)> {
 impl State {
     /// A kept block of this bin.
     fn take(&mut self, index: usize, size: usize) -> *mut u8 {
+        self.requests += 1;
+        self.wanted[index] = self.requests;
         self.live += size;
         self.most = self.most.max(self.live);
         self.peak = self.peak.max(self.live);
@@ -118,7 +126,8 @@ impl State {
         block
     }
 
-    /// Gives back, the largest first, until the promise of the module holds.
+    /// Gives back, first of the size that has not been asked for longest, until the promise of the module holds:
+    /// a network asks for its few sizes again and again, and each picture for one of its own.
     ///
     /// The room on top is there because blocks of one size do not serve for another: a program that
     /// needs now these, now those sizes would return and ask again all the time. With half as much
@@ -128,17 +137,16 @@ impl State {
             self.share = half_of_memory();
         }
         let limit = self.most.saturating_mul(self.percent).div_euclid(100).min(self.share);
-        for index in (0..BINS).rev() {
-            while self.live + self.kept > limit && !self.bins[index].is_null() {
-                let size = size_of_bin(index);
-                let block = self.bins[index];
-                // SAFETY: as in `take`; the block was allocated with this layout.
-                unsafe {
-                    self.bins[index] = block.cast::<*mut u8>().read();
-                    pages::give_back(block, size);
-                }
-                self.kept -= size;
+        while self.live + self.kept > limit {
+            let kept = (0..BINS).filter(|i| !self.bins[*i].is_null());
+            let Some(index) = kept.min_by_key(|i| self.wanted[*i]) else { break };
+            let (block, size) = (self.bins[index], size_of_bin(index));
+            // SAFETY: as in `take`; the block was allocated with this layout.
+            unsafe {
+                self.bins[index] = block.cast::<*mut u8>().read();
+                pages::give_back(block, size);
             }
+            self.kept -= size;
         }
     }
 }
@@ -365,6 +373,31 @@ mod tests {
             memory.dealloc(a, of(1 << 18));
             assert_eq!(memory.state().kept, 1 << 18);
             memory.dealloc(b, of(1 << 21));
+        }
+    }
+
+    #[test]
+    fn what_was_asked_for_long_ago_goes_first() {
+        let memory = Keeping::new();
+        let of = |size: usize| Layout::from_size_align(size, 16).unwrap();
+        // SAFETY: each block is returned once with its layout.
+        unsafe {
+            for sizes in [[1 << 20, 3 << 20], [3 << 20, 1 << 20]] {
+                memory.keep(0);
+                memory.keep(125);
+                let held = memory.alloc(of(8 << 20));
+                let [old, new] = sizes.map(|size| (memory.alloc(of(size)), of(size)));
+                memory.dealloc(new.0, new.1);
+                memory.dealloc(old.0, old.1);
+                // What is in use at once may grow by a quarter: with this one, both would be more.
+                let other = memory.alloc(of(9 << 19));
+                let state = memory.state();
+                let kept = |layout: &Layout| bin(layout).is_some_and(|(index, _)| !state.bins[index].is_null());
+                assert_eq!((kept(&old.1), kept(&new.1)), (false, true), "{sizes:?}");
+                drop(state);
+                memory.dealloc(other, of(9 << 19));
+                memory.dealloc(held, of(8 << 20));
+            }
         }
     }
 
