@@ -39,8 +39,8 @@ const ROOM_PERCENT: usize = 125;
 pub fn open(settings: &Settings) -> Result<Arc<Model>, Failure> {
     let device = nets::device(settings.device()).map_err(|e| Failure::new(Exit::Missing, e))?;
     let meant = Shelf::open().find(settings.model())?;
-    // Weights come and go as they are read and packed, in sizes that are not wanted again.
-    crate::MEMORY.keep(0);
+    // Of what the last layer was read into and packed from, the next one takes some again.
+    crate::MEMORY.keep(ROOM_PERCENT);
     let model = load(&meant, &device).map(|(mut model, _)| {
         model.pack(settings.precision());
         model.set_batch(settings.batch());

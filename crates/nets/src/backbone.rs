@@ -308,6 +308,7 @@ impl Backbone {
 
     /// Packs the weights of the towers' layers, which never change again and are not saved any more;
     /// on the CPU only, elsewhere nothing happens. The last projections stay as they are.
+    /// A tower that reads words alone is packed when it first does: whoever adds pictures has none.
     pub fn pack(&mut self, numbers: Numbers) {
         match self {
             Self::Blip2(net) => {
@@ -316,11 +317,11 @@ impl Backbone {
             }
             Self::Clip(net) => {
                 net.vision.pack(numbers);
-                net.text.transformer.pack(numbers);
+                net.text.transformer.pack_later(numbers);
             }
             Self::Siglip(net) => {
                 net.vision.pack(numbers);
-                net.text.transformer.pack(numbers);
+                net.text.transformer.pack_later(numbers);
             }
         }
     }
@@ -375,7 +376,7 @@ impl Backbone {
         };
         match self {
             Self::Blip2(net) => net.see(pixels),
-            Self::Clip(net) => one(net.vision.forward(pixels).features),
+            Self::Clip(net) => one(net.vision.forward(pixels)),
             Self::Siglip(net) => one(net.vision.forward(pixels)),
         }
     }
@@ -404,7 +405,7 @@ impl Backbone {
     pub fn text_features(&self, words: &Words) -> Tensor<2> {
         match self {
             Self::Blip2(net) => net.text(words),
-            Self::Clip(net) => net.text.forward(words, None).features,
+            Self::Clip(net) => net.text.forward(words, None),
             Self::Siglip(net) => net.text.forward(words),
         }
     }

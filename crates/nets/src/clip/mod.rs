@@ -20,8 +20,8 @@ mod text;
 mod vision;
 
 pub use config::{Config, End, PRESETS, Tower};
-pub use text::{Said, Slots, Text};
-pub use vision::{Seen, Vision};
+pub use text::{Slots, Text};
+pub use vision::Vision;
 
 use crate::layers;
 use burn::module::{Module, Param};

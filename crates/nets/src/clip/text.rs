@@ -8,7 +8,7 @@ use super::{Config, End, project};
 use crate::layers::{self, LayerNorm, Transformer};
 use crate::words::Words;
 use burn::module::{Module, Param};
-use burn::tensor::{Device, Int, Tensor};
+use burn::tensor::{Device, Tensor};
 use std::ops::Range;
 
 /// Words to features.
@@ -37,17 +37,6 @@ pub struct Slots {
     pub vectors: Tensor<3>,
 }
 
-/// What the tower makes of some texts.
-#[derive(Clone, Debug)]
-pub struct Said {
-    /// The features of each text (B, E), of the length that the network gave them.
-    pub features: Tensor<2>,
-    /// All tokens after the last norm (B, T, D).
-    pub tokens: Tensor<3>,
-    /// All tokens of the last block but one (B, T, D), before any norm.
-    pub penultimate: Tensor<3>,
-}
-
 impl Text {
     /// Weights drawn at random.
     pub fn new(c: &Config, device: &Device) -> Self {
@@ -62,21 +51,21 @@ impl Text {
         }
     }
 
-    /// What some texts say; padding comes after a text's end, where a causal tower does not look.
-    pub fn forward(&self, words: &Words, slots: Option<&Slots>) -> Said {
-        let ends = self.ends(words);
+    /// Features (B, E), of the length that the network gave them; padding comes after a text's end, where a
+    /// causal tower does not look.
+    pub fn forward(&self, words: &Words, slots: Option<&Slots>) -> Tensor<2> {
+        let ended = self.transformer.forward_at(self.start(words, slots), &self.ends(words)); // (B, D)
+        project(self.norm.forward(ended), self.proj.val())
+    }
+
+    /// What the first block reads (B, T, D): embeddings, pseudo-words in the place of some, and where each stands.
+    pub fn start(&self, words: &Words, slots: Option<&Slots>) -> Tensor<3> {
         let mut x = self.embed(words);
         if let Some(slots) = slots {
             x = inject(x, slots);
         }
-        let [b, t, d] = x.dims();
-        let x = x + self.pos_embed.val().slice([0..t, 0..d]).unsqueeze::<3>();
-        let (last, penultimate) = self.transformer.forward(x);
-        let tokens = self.norm.forward(last);
-        let picked: Vec<i32> = ends.iter().enumerate().map(|(i, end)| (i * t + end) as i32).collect();
-        let picked = Tensor::<1, Int>::from_data(picked.as_slice(), &tokens.device());
-        let ended = tokens.clone().reshape([b * t, d]).select(0, picked); // (B, D)
-        Said { features: project(ended, self.proj.val()), tokens, penultimate }
+        let [_, t, d] = x.dims();
+        x + self.pos_embed.val().slice([0..t, 0..d]).unsqueeze::<3>()
     }
 
     /// The embeddings of the tokens alone (B, T, D), without their places.

@@ -29,17 +29,6 @@ pub struct Vision {
     frozen: Frozen,
 }
 
-/// What the tower makes of some pictures.
-#[derive(Clone, Debug)]
-pub struct Seen {
-    /// The features of each picture (N, E), of the length that the network gave them.
-    pub features: Tensor<2>,
-    /// All tokens of the last block, class token first, before the last norm (N, P + 1, D).
-    pub tokens: Tensor<3>,
-    /// All tokens of the last block but one (N, P + 1, D).
-    pub penultimate: Tensor<3>,
-}
-
 impl Vision {
     /// Weights drawn at random.
     pub fn new(c: &Config, device: &Device) -> Self {
@@ -65,13 +54,11 @@ impl Vision {
         self.transformer.pack(numbers);
     }
 
-    /// pixels (N, 3, S, S) → what they show
-    pub fn forward(&self, pixels: Tensor<4>) -> Seen {
-        let (tokens, penultimate) = self.transformer.forward(self.norm_pre.forward(self.embed(pixels)));
-        let [n, _, d] = tokens.dims();
-        let class = tokens.clone().slice([0..n, 0..1, 0..d]).reshape([n, d]);
-        let features = project(self.norm_post.forward(class), self.proj.val()); // (N, E)
-        Seen { features, tokens, penultimate }
+    /// pixels (N, 3, S, S) → features (N, E), of the length that the network gave them
+    pub fn forward(&self, pixels: Tensor<4>) -> Tensor<2> {
+        let x = self.norm_pre.forward(self.embed(pixels));
+        let class = self.transformer.forward_at(x.clone(), &vec![0; x.dims()[0]]); // (N, D)
+        project(self.norm_post.forward(class), self.proj.val())
     }
 
     /// pixels (N, 3, S, S) → class token and patches with their places (N, P + 1, D), before the norm
@@ -83,13 +70,5 @@ impl Vision {
         let x = self.frozen.apply(patches, (&self.patch_embed, zeros), None, None); // (N, P, D)
         let class = self.cls_token.val().reshape([1, 1, d]).expand([n, 1, d]);
         Tensor::cat(vec![class, x], 1) + self.pos_embed.val().unsqueeze::<3>()
-    }
-}
-
-impl Seen {
-    /// The patches' tokens (N, P, D), in reading order, before the last norm.
-    pub fn patches(&self) -> Tensor<3> {
-        let [n, t, d] = self.tokens.dims();
-        self.tokens.clone().slice([0..n, 1..t, 0..d])
     }
 }

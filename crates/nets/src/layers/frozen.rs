@@ -68,18 +68,20 @@ pub struct Weights {
 impl Frozen {
     /// Packs weights, each (in, out), side by side, and lets go of them as they were. Only on the CPU, without
     /// gradients; elsewhere nothing happens.
-    pub fn pack<const N: usize>(&mut self, mut weights: [&mut Param<Tensor<2>>; N], numbers: Numbers) {
-        let Some(device) = weights.first().map(|w| w.val().device()) else {
+    pub fn pack<const N: usize>(&mut self, weights: [&mut Param<Tensor<2>>; N], numbers: Numbers) {
+        let Some(device) = weights.first().map(|w| w.lazy_device()) else {
             return;
         };
         if self.0.is_some() || !fused::runs_plainly_on(&device) {
             return;
         }
-        let whole = Tensor::cat(weights.iter().map(|w| w.val()).collect(), 1); // (in, Σ out)
+        let taken = |w: &mut Param<_>| std::mem::replace(w, Param::from_tensor(Tensor::zeros([1, 1], &device)));
+        let mut parts: Vec<_> = weights.into_iter().map(|w| taken(w).into_value()).collect();
+        // One alone is not copied.
+        let whole = if parts.len() == 1 { parts.remove(0) } else { Tensor::cat(parts, 1) }; // (in, Σ out)
         let [k, n] = whole.dims();
         let values = crate::weights::floats(whole);
         self.0 = Some(Weights { packed: Arc::new(numbers.packed(Mat::dense(&values, k, n))), numbers });
-        weights.iter_mut().for_each(|w| **w = Param::from_tensor(Tensor::zeros([1, 1], &device)));
     }
 
     /// The weights, where they are packed.

@@ -152,8 +152,7 @@ impl Vision {
     /// pixels (N, 3, S, S) → all tokens after the last norm (N, P, D)
     pub fn tokens(&self, pixels: Tensor<4>) -> Tensor<3> {
         let x = self.patch_embed.forward(layers::patches(pixels, self.patch)); // (N, P, D)
-        let (last, _) = self.transformer.forward(x + self.pos_embed.val().unsqueeze::<3>());
-        self.norm.forward(last)
+        self.norm.forward(self.transformer.forward(x + self.pos_embed.val().unsqueeze::<3>()))
     }
 
     /// pixels (N, 3, S, S) → features (N, E), of the length that the network gave them
@@ -180,20 +179,19 @@ impl Head {
 }
 
 impl Text {
-    /// All tokens after the last norm (B, T, D).
-    pub fn tokens(&self, words: &Words) -> Tensor<3> {
+    /// What the first block reads (B, T, D): embeddings, and where each stands.
+    pub fn start(&self, words: &Words) -> Tensor<3> {
         let [b, t] = words.ids.dims();
         let d = self.token_embed.dims()[1];
         let x = self.token_embed.val().select(0, words.ids.clone().reshape([b * t])).reshape([b, t, d]);
-        let x = x + self.pos_embed.val().slice([0..t, 0..d]).unsqueeze::<3>();
-        self.norm.forward(self.transformer.forward(x).0)
+        x + self.pos_embed.val().slice([0..t, 0..d]).unsqueeze::<3>()
     }
 
     /// Features (B, E), of the length that the network gave them.
     pub fn forward(&self, words: &Words) -> Tensor<2> {
-        let x = self.tokens(words);
-        let [b, t, d] = x.dims();
-        self.head.forward(x.slice([0..b, t - 1..t, 0..d]).reshape([b, d]))
+        let x = self.start(words);
+        let [b, t, _] = x.dims();
+        self.head.forward(self.norm.forward(self.transformer.forward_at(x, &vec![t - 1; b]))) // the last place speaks
     }
 }
 

@@ -5,13 +5,14 @@ use super::{Raw, Shelf, WeightsError};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A checkpoint: one file or several, never read whole.
 ///
 /// What a file is, its first bytes say, not its name: safetensors, or a zip of PyTorch's.
 /// A folder is looked through for the names that are usual, an index of shards first.
 pub struct Checkpoint {
-    files: Vec<Held>,
+    files: Vec<Arc<Held>>,
     tensors: BTreeMap<String, Entry>,
     aside: Vec<(String, String)>,
     about: BTreeMap<String, String>,
@@ -185,7 +186,7 @@ impl Checkpoint {
             }
             whole.aside.extend(aside);
             whole.about.extend(about);
-            whole.files.push(Held { path, bytes });
+            whole.files.push(Arc::new(Held { path, bytes }));
         }
         whole.unwrap_names();
         Ok(whole)
@@ -229,6 +230,14 @@ impl Shelf for Checkpoint {
             // A system that does not want the advice keeps the pages, which is slower at worst.
             drop(dropped);
         }
+    }
+
+    fn later(&self, names: &[&str]) -> Option<Box<dyn Shelf + Send + Sync>> {
+        let entry = |name: &&str| Some(((*name).to_owned(), self.tensors.get(*name)?.clone()));
+        let tensors: BTreeMap<_, _> = names.iter().filter_map(entry).collect();
+        let mapped = |entry: &Entry| matches!(self.files[entry.file].bytes, Bytes::Mapped(_));
+        let (aside, about) = (Vec::new(), BTreeMap::new());
+        tensors.values().all(mapped).then(|| Box::new(Self { files: self.files.clone(), tensors, aside, about }) as _)
     }
 }
 
@@ -323,6 +332,38 @@ mod tests {
         let twice = names().resizing(|m| Some(m.values.repeat(2)));
         let (_, report) = fill(larger(), &read, &twice, &device).unwrap();
         assert_eq!(report.reshaped, [("vit.pos_embed".to_owned(), vec![1, 5, 16], vec![1, 10, 16])]);
+        std::fs::remove_dir_all(dir).unwrap();
+    }
+
+    #[test]
+    fn large_weights_of_a_file_stay_there_until_they_are_wanted() {
+        let device = crate::cpu();
+        let config = Config { vocab: 5000, ..Config::tiny() }; // · 16 numbers
+        let all = Tensors::of(&Blip2::new(&config, &device));
+        let dir = folder("later");
+        let path = dir.join("some.safetensors");
+        let bytes = all.to_bytes(true).unwrap();
+        std::fs::write(&path, &bytes).unwrap();
+        let filled = |from: &Checkpoint, device: &burn::tensor::Device| {
+            fill(Blip2::new(&config, device), from, &Names::same(), device).unwrap()
+        };
+        let (net, report) = filled(&Checkpoint::open(&path).unwrap(), &device);
+        assert_eq!((report.loaded.len(), report.numbers), (all.map.len(), net.num_params()));
+        assert!(net.qformer.query_tokens.is_initialized() && !net.qformer.word_embeddings.is_initialized());
+        // The file has been closed by its name, and is still held by what will be read.
+        std::fs::remove_file(&path).unwrap();
+        let (now, _) = filled(&Checkpoint::from_bytes(bytes.clone()).unwrap(), &device);
+        assert!(now.qformer.word_embeddings.is_initialized(), "what is in memory already is not kept twice");
+        assert!(Tensors::of(&net) == Tensors::of(&now) && net.qformer.word_embeddings.is_initialized());
+        // Who trains wants all of them, with gradients; and what does not fit is refused before it is wanted.
+        std::fs::write(&path, &bytes).unwrap();
+        let (trained, _) = filled(&Checkpoint::open(&path).unwrap(), &device.clone().autodiff());
+        assert!(
+            trained.qformer.word_embeddings.is_initialized() && trained.qformer.word_embeddings.val().is_require_grad()
+        );
+        let other = Blip2::new(&Config { vocab: 5001, ..Config::tiny() }, &device);
+        let refused = fill(other, &Checkpoint::open(&path).unwrap(), &Names::same(), &device).map(|_| ()).unwrap_err();
+        assert!(refused.to_string().contains("word_embeddings is [5000, 16]"), "{refused}");
         std::fs::remove_dir_all(dir).unwrap();
     }
 

@@ -1,13 +1,18 @@
 //! Foreign weights into a module, one tensor at a time, with a report of what went where.
 //!
 //! A network of a billion parameters must not be in memory twice: the module asks for its
-//! parameters in turn, each is read from the mapped file, turned the right way, made f32, and given
-//! to the device before the next is touched.
+//! parameters in turn, and each is read from the mapped file, turned the right way, made f32, and given
+//! to the device by itself.
+//! A large one of a network that only runs is looked up now, and read when it is first wanted: whoever packs
+//! a layer then holds that layer's numbers twice and no other's, and a tower that nobody asks stays on disk.
 
-use super::{Loaded, Shelf, Source, WeightsError};
+use super::{Loaded, Raw, Shelf, Source, WeightsError};
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Shape, Tensor, TensorData};
 use std::collections::HashSet;
+
+/// Smaller parameters are read at once: to remember where they lie costs more than they do.
+const LEAST_LATER: usize = 1 << 16;
 
 /// How a file's names become a module's.
 pub struct Names<'a> {
@@ -128,47 +133,56 @@ impl ModuleMapper for Fill<'_> {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let path = self.path.join(".");
         let want = param.lazy_shape().to_vec();
-        match self.values(&path, &want) {
-            Some(values) => {
-                self.report.numbers += values.len();
-                self.report.loaded.push(path);
+        let found = self.find(&path, &want);
+        if found.is_some() {
+            self.report.numbers += want.iter().product::<usize>();
+            self.report.loaded.push(path);
+        }
+        // Not `map`: it would draw the value that is replaced here.
+        match found {
+            Some(Found::Read(values)) => {
                 let value = Tensor::from_data(TensorData::new(values, want), self.device);
-                // Not `map`: it would draw the value that is replaced here.
                 Param::initialized(param.id, if self.device.is_autodiff() { value.require_grad() } else { value })
+            }
+            Some(Found::Later(read)) => {
+                let shape = Shape::from(want.clone());
+                let value = move |device: &Device, _| Tensor::from_data(TensorData::new(read(), want), device);
+                Param::uninitialized(param.id, value, self.device.clone(), false, shape)
             }
             None => param,
         }
     }
 }
 
+/// A parameter's numbers.
+enum Found {
+    /// Here.
+    Read(Vec<f32>),
+    /// Where they lie: they are there, and as many as are needed.
+    Later(Box<Reading>),
+}
+
+/// Reads what was looked up before.
+type Reading = dyn FnOnce() -> Vec<f32> + Send + Sync;
+
 impl Fill<'_> {
     /// A parameter's numbers; `None` if there are none, which is then on record.
-    fn values(&mut self, path: &str, want: &[usize]) -> Option<Vec<f32>> {
+    fn find(&mut self, path: &str, want: &[usize]) -> Option<Found> {
         let Some(source) = (self.names.source)(path) else {
             self.report.missing.push(path.to_owned());
             return None;
         };
-        self.used.extend(source.leaves().into_iter().map(str::to_owned));
-        let read = source.read(self.from, Some(want)).and_then(|raw| match raw.floats() {
-            Some(values) => Ok((raw.shape().to_vec(), values)),
-            None => Err(WeightsError::Type { name: source.leaves().join(", "), dtype: raw.dtype().to_string() }),
+        let (from, leaves) = (self.from, source.leaves());
+        self.used.extend(leaves.iter().map(|leaf| (*leaf).to_owned()));
+        let raw = source.read(from, Some(want)).and_then(|raw| match raw.are_floats() {
+            true => Ok(raw),
+            false => Err(WeightsError::Type { name: leaves.join(", "), dtype: raw.dtype().to_string() }),
         });
-        source.leaves().iter().for_each(|leaf| self.from.release(leaf));
-        match read {
-            Ok((shape, values)) if shape == want => Some(values),
-            Ok((shape, values)) => {
-                let misfit = Misfit { path, values: &values, shape: &shape, want };
-                match (self.names.resize)(&misfit).filter(|v| v.len() == want.iter().product::<usize>()) {
-                    Some(values) => {
-                        self.report.reshaped.push((path.to_owned(), shape, want.to_vec()));
-                        Some(values)
-                    }
-                    None => {
-                        self.misshapen.push(format!("{path} is {shape:?}, the network needs {want:?}"));
-                        None
-                    }
-                }
+        let found = match raw {
+            Ok(raw) if raw.shape() == want => {
+                self.later(&source, want).map(Found::Later).or_else(|| raw.floats().map(Found::Read))
             }
+            Ok(raw) => self.resized(path, &raw, want).map(Found::Read),
             Err(WeightsError::Absent(name)) => {
                 self.report.missing.push(if name == path { name } else { format!("{path} (from {name})") });
                 None
@@ -177,6 +191,35 @@ impl Fill<'_> {
                 self.fault.get_or_insert(fault);
                 None
             }
+        };
+        leaves.iter().for_each(|leaf| from.release(leaf));
+        found
+    }
+
+    /// How to read what was just looked up once it is wanted; `None` where it should be read now.
+    fn later(&self, source: &Source, want: &[usize]) -> Option<Box<Reading>> {
+        if self.device.is_autodiff() || want.iter().product::<usize>() < LEAST_LATER {
+            return None;
         }
+        let shelf = self.from.later(&source.leaves())?;
+        let (source, want) = (source.clone(), want.to_vec());
+        Some(Box::new(move || {
+            let raw = source.read(&*shelf, Some(&want));
+            let values = raw.ok().and_then(|raw| raw.floats()).expect("the same was looked up when it was opened");
+            source.leaves().iter().for_each(|leaf| shelf.release(leaf));
+            values
+        }))
+    }
+
+    /// Numbers of another shape, made to fit; `None` where nobody knows how, which is then on record.
+    fn resized(&mut self, path: &str, raw: &Raw<'_>, want: &[usize]) -> Option<Vec<f32>> {
+        let (shape, values) = (raw.shape(), raw.floats()?);
+        let misfit = Misfit { path, values: &values, shape, want };
+        let resized = (self.names.resize)(&misfit).filter(|v| v.len() == want.iter().product::<usize>());
+        match resized {
+            Some(_) => self.report.reshaped.push((path.to_owned(), shape.to_vec(), want.to_vec())),
+            None => self.misshapen.push(format!("{path} is {shape:?}, the network needs {want:?}")),
+        }
+        resized
     }
 }

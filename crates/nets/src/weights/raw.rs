@@ -65,6 +65,11 @@ impl<'a> Raw<'a> {
         &self.shape
     }
 
+    /// Whether its numbers are some that weights are made of.
+    pub fn are_floats(&self) -> bool {
+        matches!(self.dtype, Dtype::F32 | Dtype::F16 | Dtype::BF16 | Dtype::F64)
+    }
+
     /// Its numbers, row-major; `None` if they are none that weights are made of.
     pub fn floats(&self) -> Option<Vec<f32>> {
         Some(match self.dtype {

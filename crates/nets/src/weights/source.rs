@@ -15,6 +15,10 @@ pub trait Shelf {
     fn raw(&self, name: &str) -> Option<Result<Raw<'_>, WeightsError>>;
     /// Says that this one was used, and may leave memory.
     fn release(&self, _name: &str) {}
+    /// These alone, for whoever reads them later; `None` where they are in memory already.
+    fn later(&self, _names: &[&str]) -> Option<Box<dyn Shelf + Send + Sync>> {
+        None
+    }
 }
 
 /// Where a tensor comes from.
