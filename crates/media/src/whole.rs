@@ -1,4 +1,6 @@
 //! A file from outside, whole, and never more of it than was allowed.
+//!
+//! `benchmarks` and `hub` read theirs in the same way by themselves: they know nothing of media.
 
 use std::fs::File;
 use std::io::{self, Read};

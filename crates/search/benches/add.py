@@ -183,9 +183,10 @@ def timed(command, env=None):
 
 def run(args):
     ways = {}
+    read_with = {"photos": "Pillow", "clips": "PyAV"}
     here = [sys.executable, __file__, "peer"]
     for numbers in args.precision.split(","):
-        ways[f"PyTorch + Pillow, {numbers}"] = lambda folder, out, n=numbers: timed(
+        ways[f"PyTorch + {{}}, {numbers}"] = lambda folder, out, n=numbers: timed(
             [*here, folder, str(args.model), out + ".npy", str(args.threads), n])
     for numbers in args.precision.split(","):
         ways[f"likebut, {numbers}"] = lambda folder, out, n=numbers: timed(
@@ -206,14 +207,14 @@ def run(args):
             for way, go in ways.items():
                 with tempfile.TemporaryDirectory() as work:
                     seen[way].append(go(str(folder), f"{work}/out"))
-                    print(f"{what} {turn} {way}: {seen[way][-1]}", file=sys.stderr)
+                    print(f"{what} {turn} {way.format(read_with[what])}: {seen[way][-1]}", file=sys.stderr)
         print(f"## {len(files)} {what}, {megabytes:.0f} MB\n")
         print("| way | seconds | files per second | of the best peer | cores busy | memory, MB |")
         print("|---|---:|---:|---:|---:|---:|")
         middle = {way: [statistics.median(column) for column in zip(*rows)] for way, rows in seen.items()}
         best = min(row[0] for way, row in middle.items() if not way.startswith("likebut"))
         for way, (seconds, busy, peak) in middle.items():
-            print(f"| {way} | {seconds:.1f} | {len(files) / seconds:.1f} | {best / seconds:.2f} × | {busy / seconds:.2f} | {peak / 1e6:.0f} |")
+            print(f"| {way.format(read_with[what])} | {seconds:.1f} | {len(files) / seconds:.1f} | {best / seconds:.2f} × | {busy / seconds:.2f} | {peak / 1e6:.0f} |")
         print()
 
 

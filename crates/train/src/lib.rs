@@ -4,7 +4,8 @@
 //! picture and its caption lie at one place ([`pretrain`]), *composition training* teaches a method
 //! that a reference and a modification text lie where their target does ([`compose`]; on features that
 //! never change, [`adapt`]). A [`Recipe`] goes through both on drawn scenes, a [`Finetune`] through the second
-//! on pictures and clips that lie here.
+//! on pictures and clips that lie here; questions in the form that CoVR-2 wants, whose targets are features of
+//! before, go through a stage of their own ([`triplets`]).
 //! Everything a run does follows from its [`Recipe`], its seed and its data; a run that is killed and
 //! resumed ends where it would have ended.
 //! What it does not know: files of the user, the command line, how anything is shown.

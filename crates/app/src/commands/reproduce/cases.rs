@@ -32,7 +32,7 @@ pub struct Cases {
 }
 
 /// Which of the two answers a question.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy)]
 pub enum Decided {
     /// The full method alone.
     Won,

@@ -38,7 +38,7 @@ pub struct Findings {
     pub cost: Cost,
     /// The command that makes all of it again.
     pub command: String,
-    /// Questions that the full method answers and the one without prototypes does not.
+    /// Questions that one of the two answers, the full method or the one without prototypes, and the other does not.
     pub cases: Cases,
 }
 

@@ -16,6 +16,7 @@ body{margin:0 auto;max-width:68rem;padding:2rem 1.25rem;background:var(--paper);
 h1,h2{font-family:var(--serif);line-height:1.2}h2{margin-top:2.5rem}
 table{border-collapse:collapse;width:100%;font-size:.875rem}td,th{padding:.3rem .5rem;border-bottom:1px solid var(--line);text-align:left;vertical-align:top}
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
+.variants td:first-child{white-space:nowrap}.variants td:nth-child(2){min-width:11rem}
 .wide{overflow-x:auto}svg{width:100%;height:auto;background:var(--surface);border:1px solid var(--line);margin:.75rem 0}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
 svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);font-size:11px}
@@ -160,12 +161,17 @@ fn list(out: &mut String, lines: &[String]) {
 
 fn table(out: &mut String, f: &Findings, exhibit: &str, lines: &[&Line]) {
     let columns = columns(f, exhibit);
-    out.push_str("<div class=\"wide\"><table><tr><th>variant</th><th>changes</th>");
+    out.push_str("<div class=\"wide\"><table class=\"variants\"><tr><th>variant</th><th>changes</th>");
     columns.iter().for_each(|(head, _)| out.push_str(&format!("<th>{head}</th>")));
     out.push_str("</tr>");
     for l in lines {
         let _ = write!(out, "<tr><td>{}</td><td>{}</td>", escape(&l.variant), escape(&l.about));
-        columns.iter().for_each(|(_, cell)| out.push_str(&format!("<td class=\"n\">{}</td>", escape(&cell(f, l)))));
+        for (_, cell) in columns {
+            let text = cell(f, l);
+            // What is said of a number is words, which may go onto a second line.
+            let words = text.starts_with(char::is_alphabetic);
+            let _ = write!(out, "<td{}>{}</td>", if words { "" } else { " class=\"n\"" }, escape(&text));
+        }
         out.push_str("</tr>");
     }
     out.push_str("</table></div>");
