@@ -47,35 +47,40 @@ fuzz_target!(|bytes: &[u8]| {
             inside || v.to_bits() == UNTOUCHED.to_bits()
         })
     };
-    for path in Path::all() {
-        for (precision, rounding) in [(Precision::F32, 0.0), (Precision::Bf16, 2f64.powi(-7) + 2f64.powi(-16))] {
-            let mut out = vec![UNTOUCHED; room];
-            product_on(*path, &mut out, (offset, step), a, b, precision, &epilogue);
-            assert!(outside(&out), "{} {precision:?} wrote beside its window", path.name());
-            if flag(3) {
+    let right = |who: &str, out: &[f32], rounding: f64| {
+        assert!(outside(out), "{who} wrote beside its window");
+        if flag(3) {
+            return;
+        }
+        for (r, c) in (0..m).flat_map(|r| (0..n).map(move |c| (r, c))) {
+            let at = offset + r * step + c;
+            let added = [flag(2).then(|| bias[c]), flag(4).then(|| residual[at])];
+            let added: f64 = added.into_iter().flatten().map(f64::from).sum();
+            // Numbers so large or so small that a float's range ends have no bound.
+            let fit = |x: f64| x == 0.0 || (1e-12..1e12).contains(&x.abs());
+            if !fit(added) || !(0..k).all(|i| fit(at_a(r, i)) && fit(at_b(i, c))) {
                 continue;
             }
-            for (r, c) in (0..m).flat_map(|r| (0..n).map(move |c| (r, c))) {
-                let at = offset + r * step + c;
-                let added = [flag(2).then(|| bias[c]), flag(4).then(|| residual[at])];
-                let added: f64 = added.into_iter().flatten().map(f64::from).sum();
-                // Numbers so large or so small that a float's range ends have no bound.
-                let fit = |x: f64| x == 0.0 || (1e-12..1e12).contains(&x.abs());
-                if !fit(added) || !(0..k).all(|i| fit(at_a(r, i)) && fit(at_b(i, c))) {
-                    continue;
-                }
-                let (sum, size) =
-                    (0..k).map(|i| at_a(r, i) * at_b(i, c)).fold((0.0, 0.0), |(s, z), x| (s + x, z + x.abs()));
-                let bound = size * (rounding + (k + 2) as f64 * 2f64.powi(-23)) + (added.abs() + size) * 1e-6 + 1e-30;
-                let got = f64::from(out[at]);
-                assert!(
-                    (got - sum - added).abs() <= bound,
-                    "{} {precision:?} {m}×{k}×{n}: {got} at ({r}, {c}), not {}",
-                    path.name(),
-                    sum + added
-                );
-            }
+            let (sum, size) =
+                (0..k).map(|i| at_a(r, i) * at_b(i, c)).fold((0.0, 0.0), |(s, z), x| (s + x, z + x.abs()));
+            let bound = size * (rounding + (k + 2) as f64 * 2f64.powi(-23)) + (added.abs() + size) * 1e-6 + 1e-30;
+            let got = f64::from(out[at]);
+            assert!(
+                (got - sum - added).abs() <= bound,
+                "{who} {m}×{k}×{n}: {got} at ({r}, {c}), not {}",
+                sum + added
+            );
         }
+    };
+    for (precision, rounding) in [(Precision::F32, 0.0), (Precision::Bf16, 2f64.powi(-7) + 2f64.powi(-16))] {
+        for path in Path::all() {
+            let mut out = vec![UNTOUCHED; room];
+            product_on(*path, &mut out, (offset, step), a, b, precision, &epilogue);
+            right(&format!("{} {precision:?}", path.name()), &out, rounding);
+        }
+        let mut out = vec![UNTOUCHED; room];
+        product_packed(&mut out, (offset, step), a, &Packed::new(b, precision), &epilogue);
+        right(&format!("packed {precision:?}"), &out, rounding);
     }
     // Bytes, on the path that is chosen.
     if !flag(0) {
