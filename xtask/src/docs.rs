@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use crate::{shell, test};
+use crate::shell;
 
 /// A file, and what the program is asked for it.
 struct Printed {
@@ -50,7 +50,7 @@ pub fn check(root: &Path) -> Result<(), String> {
 }
 
 fn print(root: &Path, printed: &Printed) -> Result<String, String> {
-    let args = ["run", "--quiet", "--profile", test::PROFILE, "--package", "likebut", "--"];
+    let args = ["run", "--quiet", "--profile", shell::PROFILE, "--package", "likebut", "--"];
     shell::read(root, &shell::cargo(), &[&args, printed.args].concat())
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::{shell, test};
+use crate::shell;
 
 /// Each line is a command of `likebut`, with the minutes within which it ends on two idle cores.
 const LIST: &[(u64, &[&str])] =
@@ -14,7 +14,7 @@ pub fn run(root: &Path) -> Result<(), String> {
     let mut faults = Vec::new();
     for (minutes, command) in LIST {
         let began = std::time::Instant::now();
-        let args = [&["run", "--profile", test::PROFILE, "-p", "likebut", "--"], *command].concat();
+        let args = [&["run", "--profile", shell::PROFILE, "-p", "likebut", "--"], *command].concat();
         if let Err(why) = shell::show(root, &cargo, &args) {
             faults.push(why);
         }

@@ -4,6 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+/// Tests run in the profile that people run the program in: the dependencies, which are most of
+/// the work, are then built once for both, and tests of models take seconds instead of minutes.
+pub const PROFILE: &str = "release";
+
 /// The workspace's folder.
 pub fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));

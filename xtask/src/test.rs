@@ -5,10 +5,6 @@ use std::time::Instant;
 
 use crate::{docs, shell, tidy};
 
-/// Tests run in the profile that people run the program in: the dependencies, which are most of
-/// the work, are then built once for both, and tests of models take seconds instead of minutes.
-pub const PROFILE: &str = "release";
-
 /// Runs everything; stops at the first fault.
 pub fn run(root: &Path) -> Result<(), String> {
     let start = Instant::now();
@@ -18,10 +14,11 @@ pub fn run(root: &Path) -> Result<(), String> {
         shell::show(root, &cargo, &["fmt", "--all", "--check"])?;
     }
     if part_is_installed(root, "clippy", "clippy") {
-        let args = ["clippy", "--profile", PROFILE, "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+        let args =
+            ["clippy", "--profile", shell::PROFILE, "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
         shell::show(root, &cargo, &args)?;
     }
-    shell::show(root, &cargo, &["test", "--profile", PROFILE, "--workspace"])?;
+    shell::show(root, &cargo, &["test", "--profile", shell::PROFILE, "--workspace"])?;
     docs::check(root)?;
     eprintln!("\nall is well ({:.0} s)", start.elapsed().as_secs_f64());
     Ok(())

@@ -3,6 +3,7 @@
 mod answers;
 mod cli;
 mod commands;
+mod context;
 mod exit;
 mod folders;
 mod heat;
@@ -65,7 +66,7 @@ fn run() -> Result<Exit, Failure> {
     };
     let files = settings::files(&std::env::current_dir().unwrap_or_default());
     let settings = settings::Settings::resolve(&settings::Sources { flags: &flag, env: &env, files })?;
-    let context = commands::Context {
+    let context = context::Context {
         paint: Paint::decide(settings.color(), std::io::stdout().is_terminal(), &env),
         paint_err: Paint::decide(settings.color(), std::io::stderr().is_terminal(), &env),
         quiet: typed.quiet,

@@ -10,7 +10,7 @@ use nets::published::Published;
 use nets::weights::{Checkpoint, Loaded, WeightsError};
 use search::Engine;
 
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::{Exit, Failure, nearest};
 use crate::paths::shown;
 use crate::settings::Settings;

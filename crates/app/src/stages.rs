@@ -1,6 +1,6 @@
 //! Training on screen: a bar for each stage, one after the other.
 
-use crate::commands::Context;
+use crate::context::Context;
 use crate::progress::Progress;
 
 /// The bar of the stage that runs.

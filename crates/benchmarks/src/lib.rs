@@ -48,6 +48,7 @@ mod benchmark;
 mod board;
 mod card;
 mod compare;
+mod escape;
 mod foreign;
 mod mark;
 mod paper;
@@ -71,6 +72,7 @@ pub use board::{Board, Cell, Row};
 pub use card::{Ask, Card, CardExam, CardMarks, CardModel, Differs};
 pub use compare::{Comparison, Difference, GroupComparison};
 pub use error::Error;
+pub use escape::escape;
 pub use mark::Mark;
 pub use paper::{Case, Paper, Picture, Side};
 pub use protocol::{

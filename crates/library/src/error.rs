@@ -68,14 +68,15 @@ pub enum Error {
     },
     /// The encoder at the door does not make the vectors that the library was made with.
     #[error(
-        "the model gives another answer than it gave when the library was made: on the test input of [{space}] the cosine is {cosine:.4}, at least {} is expected; the weights, the view or the number type differ, although they say they are the same",
-        crate::spaces::CANARY_COSINE
+        "the model gives another answer than it gave when the library was made: on the test input of [{space}] the cosine is {cosine:.4}, at least {least} is expected; the weights, the view or the number type differ, although they say they are the same"
     )]
     Canary {
         /// The space, in words.
         space: String,
         /// Cosine of the kept and the given canary.
         cosine: f32,
+        /// The least that counts as the same.
+        least: f32,
     },
     /// A vector that cannot be kept or asked with.
     #[error("{what}: {problem}")]

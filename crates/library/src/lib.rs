@@ -56,7 +56,8 @@ mod verify;
 pub use error::{Error, Result};
 pub use item::{Failure, Filter, Info, Item, Known, NewItem};
 pub use kernel::scan_path;
-pub use library::{FORMAT_VERSION, Library};
+pub use library::Library;
+pub use store::FORMAT_VERSION;
 pub use verify::{SpaceStats, Stats, VerifyReport};
 
 #[doc(hidden)]

@@ -12,10 +12,8 @@ use crate::error::{Error, Result};
 use crate::index::Index;
 use crate::item::{Failure, Item, Known, NewItem};
 use crate::spaces::{self, Kept};
+use crate::store::FORMAT_VERSION;
 use crate::{kernel, segment, store};
-
-/// The version of everything on disk. Another version is refused, never guessed at.
-pub const FORMAT_VERSION: u32 = 1;
 
 const DATABASE: &str = "library.db";
 const MANIFEST: &str = "MANIFEST.json";

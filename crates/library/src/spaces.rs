@@ -8,7 +8,7 @@ use crate::quantise::MAX_WIDTH;
 use crate::store::floats_from;
 
 /// The encoder at the door must answer the test input at least this alike.
-pub(crate) const CANARY_COSINE: f32 = 0.999;
+const CANARY_COSINE: f32 = 0.999;
 
 /// A space that the library keeps.
 #[derive(Clone)]
@@ -118,7 +118,11 @@ pub(crate) fn check_vector(space: &Space, embedding: &Embedding, what: &dyn Fn()
 pub(crate) fn check_canary(kept: &Kept, canary: &Embedding) -> Result<()> {
     check_vector(&kept.space, canary, &|| "the canary".into())?;
     let cosine = cosine(&kept.canary, &canary.values);
-    if cosine >= CANARY_COSINE { Ok(()) } else { Err(Error::Canary { space: kept.space.to_string(), cosine }) }
+    if cosine >= CANARY_COSINE {
+        Ok(())
+    } else {
+        Err(Error::Canary { space: kept.space.to_string(), cosine, least: CANARY_COSINE })
+    }
 }
 
 /// Two vectors of zeros are alike; one of zeros is like nothing else.

@@ -10,10 +10,12 @@ use rusqlite::types::{ToSqlOutput, Type, Value, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use crate::item::{Failure, Info, Item, Known, NewItem};
-use crate::library::FORMAT_VERSION;
 use crate::rows::code_from_kind;
 
 type Sql<T> = rusqlite::Result<T>;
+
+/// The version of everything on disk. Another version is refused, never guessed at.
+pub const FORMAT_VERSION: u32 = 1;
 
 /// "lbut": what `file` and SQLite show for a library, whatever its name.
 pub(crate) const APPLICATION_ID: i64 = 0x6c62_7574;

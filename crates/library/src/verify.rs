@@ -7,9 +7,9 @@ use domain::{ItemId, Space};
 use rusqlite::Connection;
 
 use crate::error::Result;
-use crate::library::{FORMAT_VERSION, Library};
+use crate::library::Library;
 use crate::spaces::Kept;
-use crate::store;
+use crate::store::{self, FORMAT_VERSION};
 
 /// Numbers about one space.
 #[derive(Clone, Debug, PartialEq)]

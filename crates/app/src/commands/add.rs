@@ -10,7 +10,7 @@ use search::{Added, Event, Options};
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;

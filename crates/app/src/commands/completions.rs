@@ -1,7 +1,7 @@
 //! `likebut completions SHELL`: a script that completes what is typed.
 
 use crate::cli;
-use crate::commands::print;
+use crate::context::print;
 use crate::exit::{Exit, Failure};
 
 /// Prints the script.

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::cli::{Config, ConfigAction};
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 
 /// Prints the settings.

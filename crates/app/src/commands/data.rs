@@ -12,7 +12,7 @@ use serde_json::json;
 
 use crate::cli::DataAction;
 use crate::commands::eval::sets;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::{shown, text};
 use crate::progress::thousands;

@@ -15,7 +15,8 @@ use serde_json::json;
 
 use crate::answers;
 use crate::cli;
-use crate::commands::{Context, eval, print, print_json, scenes as drawing};
+use crate::commands::{eval, scenes as drawing};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::hits::{self, Ranked};
 use crate::models;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::cli::{self, DocsForm};
-use crate::commands::print;
+use crate::context::print;
 use crate::exit::{EXITS, Exit, Failure};
 use crate::settings::SETTINGS;
 

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::find::{item, meant, words};
 use crate::answers;
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::heat;
 use crate::hits::{self, ranked};

@@ -5,7 +5,7 @@ use scenes::World;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::{shown, text};
 use crate::progress::{Progress, bytes, thousands};

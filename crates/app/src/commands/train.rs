@@ -6,7 +6,7 @@ use train::run::Ended;
 use train::{Finetune, Pauses, Recipe, Run, Stage};
 
 use crate::cli;
-use crate::commands::{Context, print_json};
+use crate::context::{Context, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;

@@ -4,7 +4,7 @@ use library::Library;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::{shown, text};
 use crate::progress::thousands;

@@ -2,24 +2,10 @@
 
 use std::fmt::Write as _;
 
+use benchmarks::escape;
+
 use super::{Answer, Interval, MarksTable, Picture, Question, Step};
 use crate::terminal::base64;
-
-/// Text made safe within HTML, as content and as a quoted attribute.
-pub(super) fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
 
 pub(super) fn marks(table: &MarksTable) -> String {
     let mut out = String::from(

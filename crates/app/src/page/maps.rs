@@ -2,8 +2,10 @@
 
 use std::fmt::Write as _;
 
+use benchmarks::escape;
+
 use super::Picture;
-use super::html::{escape, media};
+use super::html::media;
 
 /// The section's style, for pages that have one of their own; its colours are those of `tokens.css`.
 pub const STYLE: &str = include_str!("maps.css");

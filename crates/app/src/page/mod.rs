@@ -7,7 +7,7 @@
 mod html;
 pub mod maps;
 
-use html::escape;
+use benchmarks::escape;
 pub use maps::{Maps, Used};
 
 use crate::terminal::base64;

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Case, Entry, Paper, Picture, Section, Side, Table};
 use crate::Report;
+use crate::escape;
 use crate::table::{grouped, percent};
 
 /// Questions after so many are not listed one by one; JSON and CSV have them all.
@@ -209,20 +210,4 @@ fn ranks(out: &mut String, paper: &Paper) {
         );
     }
     out.push_str("</details></section>");
-}
-
-/// Text made safe within HTML, as content and as a quoted attribute.
-fn escape(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            c => out.push(c),
-        }
-    }
-    out
 }

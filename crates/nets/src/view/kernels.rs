@@ -8,7 +8,6 @@
 //! cut into digits (three of 8 bits, or two of 12), each is multiplied in the fast way, and the sums
 //! are shifted and added.
 
-use super::resize::Taps;
 use std::sync::OnceLock;
 
 const BITS: u32 = 22;
@@ -19,6 +18,25 @@ pub(super) const ROWS: usize = 8;
 pub(super) const SLACK: usize = 4;
 /// Bytes that the pass down works on together; rows between the passes are whole multiples of it.
 pub(super) const BLOCK: usize = 64;
+
+/// For each output the first source position and the weights from there on, in groups of four, as
+/// one of the ways to compute wants them.
+pub(super) struct Taps {
+    /// In source pixels; `start + 4 · groups` is beyond the source only where all of it is read.
+    pub starts: Vec<usize>,
+    /// Per output.
+    pub groups: usize,
+    /// Of all outputs, one after the other.
+    pub packed: Vec<i32>,
+}
+
+impl Taps {
+    /// The weights of the i-th output.
+    pub fn of(&self, i: usize) -> &[i32] {
+        let each = self.packed.len() / self.starts.len();
+        &self.packed[i * each..][..each]
+    }
+}
 
 /// A way to compute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@
 //! Black borders are not drawn and what is cropped away is not computed: both are only arithmetic on
 //! positions, so that a strip of a million pixels by one costs what its pixels cost.
 
-use super::kernels::{self, Path};
+use super::kernels::{self, Path, Taps};
 use media::Frame;
 use rayon::prelude::*;
 use std::ops::Range;
@@ -144,25 +144,6 @@ impl Axis {
             fixed.chunks_exact(4).for_each(|w| path.pack([w[0], w[1], w[2], w[3]], &mut taps.packed));
         }
         taps
-    }
-}
-
-/// For each output the first source position and the weights from there on, in groups of four, as
-/// one of the ways to compute wants them.
-pub(super) struct Taps {
-    /// In source pixels; `start + 4 · groups` is beyond the source only where all of it is read.
-    pub starts: Vec<usize>,
-    /// Per output.
-    pub groups: usize,
-    /// Of all outputs, one after the other.
-    pub packed: Vec<i32>,
-}
-
-impl Taps {
-    /// The weights of the i-th output.
-    pub fn of(&self, i: usize) -> &[i32] {
-        let each = self.packed.len() / self.starts.len();
-        &self.packed[i * each..][..each]
     }
 }
 

@@ -1,7 +1,7 @@
 //! Weights as they lie on somebody's disk: opened in place, listed, and read one tensor at a time.
 
 use super::stored::{self, Contents, Entry};
-use super::{Raw, Shelf, WeightsError};
+use super::{Raw, Shelf, WeightsError, torch};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -174,8 +174,8 @@ impl Checkpoint {
     fn of(files: Vec<(PathBuf, Bytes)>) -> Result<Self, WeightsError> {
         let mut whole = Self { files: Vec::new(), tensors: BTreeMap::new(), aside: Vec::new(), about: BTreeMap::new() };
         for (path, bytes) in files {
-            let Contents { tensors, aside, about } = stored::contents(bytes.all())
-                .map_err(|e| if path.as_os_str().is_empty() { e } else { e.in_file(&path) })?;
+            let Contents { tensors, aside, about } =
+                contents(bytes.all()).map_err(|e| if path.as_os_str().is_empty() { e } else { e.in_file(&path) })?;
             let file = whole.files.len();
             for (name, entry) in tensors {
                 if whole.tensors.contains_key(&name) {
@@ -267,6 +267,24 @@ fn found_in(folder: &Path) -> Result<PathBuf, WeightsError> {
             Err(refused(format!("{} weights files ({} …); name the one that is meant", many.len(), names.join(", "))))
         }
     }
+}
+
+/// What the bytes hold, whatever they are.
+fn contents(bytes: &[u8]) -> Result<Contents, WeightsError> {
+    let refused = |why: &str| Err(WeightsError::Refused(why.to_owned()));
+    let starts = |what: &[u8]| bytes.starts_with(what);
+    if starts(b"version https://git-lfs") {
+        return refused("this is a note of Git LFS in the place of the file; run `git lfs pull` where it came from");
+    }
+    if starts(b"<") {
+        return refused(
+            "this is a web page in the place of the file; open its address in a browser to see what it says",
+        );
+    }
+    if starts(b"GGUF") {
+        return refused("this is a GGUF file of a language model; take the safetensors of the same model");
+    }
+    if torch::knows(bytes) { torch::contents(bytes) } else { stored::entries(bytes) }
 }
 
 fn mapped(path: &Path) -> Result<Bytes, WeightsError> {

@@ -1,6 +1,6 @@
 //! What a weights file holds, from its bytes alone: nothing is copied, run, or allocated beyond lists of names.
 
-use super::{Raw, WeightsError, torch};
+use super::{Raw, WeightsError};
 use safetensors::{Dtype, SafeTensors};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -42,24 +42,6 @@ pub struct Contents {
     pub aside: Vec<(String, String)>,
     /// What the file says about itself.
     pub about: BTreeMap<String, String>,
-}
-
-/// What the bytes hold, whatever they are.
-pub fn contents(bytes: &[u8]) -> Result<Contents, WeightsError> {
-    let refused = |why: &str| Err(WeightsError::Refused(why.to_owned()));
-    let starts = |what: &[u8]| bytes.starts_with(what);
-    if starts(b"version https://git-lfs") {
-        return refused("this is a note of Git LFS in the place of the file; run `git lfs pull` where it came from");
-    }
-    if starts(b"<") {
-        return refused(
-            "this is a web page in the place of the file; open its address in a browser to see what it says",
-        );
-    }
-    if starts(b"GGUF") {
-        return refused("this is a GGUF file of a language model; take the safetensors of the same model");
-    }
-    if torch::knows(bytes) { torch::contents(bytes) } else { entries(bytes) }
 }
 
 /// What a safetensors file holds.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{self, Input};
 use crate::commands::find::reference;
-use crate::commands::{Context, print_json};
+use crate::context::{Context, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;

@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::Sat;
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::shown;
 

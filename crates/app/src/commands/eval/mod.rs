@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use train::exam;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;

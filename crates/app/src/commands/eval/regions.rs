@@ -10,7 +10,7 @@ use benchmarks::Benchmark;
 use media::{Frame, Limits};
 
 use super::sets;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::Failure;
 use crate::progress::Progress;
 

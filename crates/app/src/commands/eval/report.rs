@@ -9,7 +9,7 @@ use methods::Manifest;
 use rayon::prelude::*;
 
 use super::Sat;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::Failure;
 use crate::paths::shown;
 use crate::terminal::base64;

@@ -9,7 +9,7 @@ use domain::Split;
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::{Exit, Failure, nearest};
 use crate::paths::shown;
 

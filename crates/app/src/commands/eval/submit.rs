@@ -6,7 +6,7 @@ use benchmarks::submit::{self, Server};
 use benchmarks::{Benchmark, Qrels, Run};
 use serde_json::json;
 
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::shown;
 

@@ -5,7 +5,7 @@ use nets::{Family, blip2, clip};
 use serde_json::json;
 
 use crate::cli::{self, Names};
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paint::printable;
 use crate::paths::{shown, text};

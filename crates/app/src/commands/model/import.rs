@@ -6,7 +6,7 @@ use hub::Family;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::models::look;
 use crate::paint::printable;

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::measure::short;
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::paths::{shown, text};
 use crate::shelf::{Here, INSIDE, Meant, Shelf, decimal, size};

@@ -5,7 +5,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::interrupt;
 use crate::models;

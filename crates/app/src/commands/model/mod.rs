@@ -10,7 +10,7 @@ mod show;
 mod verify;
 
 use crate::cli::{self, ModelAction};
-use crate::commands::Context;
+use crate::context::Context;
 use crate::exit::{Exit, Failure};
 
 /// Does what was typed.

@@ -7,7 +7,7 @@ use hub::{Event, Family, Known, Plan, Record, Repo, Source};
 use serde_json::json;
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::paint::printable;

@@ -8,7 +8,7 @@ use nets::weights::{Checkpoint, Loaded};
 use serde_json::{Value, json};
 
 use crate::cli;
-use crate::commands::{Context, print, print_json};
+use crate::context::{Context, print, print_json};
 use crate::exit::{Exit, Failure};
 use crate::models;
 use crate::paint::printable;

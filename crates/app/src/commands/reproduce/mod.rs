@@ -16,7 +16,8 @@ use train::reproduce::{
 use train::{Pauses, Recipe, Run, Stage, run::Ended};
 
 use crate::cli;
-use crate::commands::{Context, eval, print_json};
+use crate::commands::eval;
+use crate::context::{Context, print_json};
 use crate::exit::{Exit, Failure, nearest};
 use crate::interrupt;
 use crate::models;

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use benchmarks::escape;
 use train::reproduce::{Line, printed, printed_of};
 
 use crate::page::maps;
@@ -26,12 +27,6 @@ svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);fo
 .answers img{width:8rem;border:3px solid transparent}.answers .right{border-color:var(--good)}
 .line{stroke:var(--line);fill:none}.curve{stroke:var(--accent);fill:none;stroke-width:1.5}.curve.paper{stroke:var(--ink-soft);stroke-dasharray:3 3}code{font-family:var(--mono)}
 ";
-
-/// Text made safe within HTML, as content and as a quoted attribute.
-pub fn escape(text: &str) -> String {
-    let safe = text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
-    safe.replace('"', "&quot;").replace('\'', "&#39;")
-}
 
 /// The whole page.
 pub fn report(f: &Findings) -> String {

@@ -3,6 +3,8 @@
 
 use std::fmt::Write as _;
 
+use benchmarks::escape;
+
 /// One point: its name, our value with half its interval, and the paper's.
 pub struct Point {
     /// Under or beside it.
@@ -47,7 +49,7 @@ pub fn rows(caption: &str, paper_on: &str, points: &[Point]) -> String {
         let _ = write!(
             out,
             "<text x=\"{paper_at:.1}\" y=\"16\" class=\"axis\">paper ({}), from {paper_low:.0} to {paper_high:.0}</text>",
-            super::page::escape(paper_on)
+            escape(paper_on)
         );
     }
     for (i, point) in points.iter().enumerate() {
@@ -59,7 +61,7 @@ pub fn rows(caption: &str, paper_on: &str, points: &[Point]) -> String {
              <path class=\"rail\" d=\"M{LEFT} {mid:.1}H{:.1}\"/>",
             LEFT - 8.0,
             mid + 4.0,
-            super::page::escape(&point.name),
+            escape(&point.name),
             LEFT + half,
         );
         let (a, b) = (x((point.value - point.half).max(low)), x(point.value + point.half));
@@ -106,12 +108,12 @@ pub fn curve(caption: &str, axis: &str, paper_on: &str, points: &[(f64, Point)])
     let paper_y = |v: f64| bottom - (v - paper_low) / (paper_high - paper_low) * (bottom - top);
     let mut out = format!(
         "<svg viewBox=\"0 0 {w} {h}\" role=\"img\" aria-label=\"{}\"><title>{}</title>",
-        super::page::escape(caption),
-        super::page::escape(caption)
+        escape(caption),
+        escape(caption)
     );
     let _ = write!(out, "<path class=\"line\" d=\"M{left} {top}V{bottom}H{right}\"/>");
     let mut label = |x: f64, y: f64, anchor: &str, text: &str| {
-        let text = super::page::escape(text);
+        let text = escape(text);
         let _ = write!(out, "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" class=\"axis\">{text}</text>");
     };
     label(left - 6.0, bottom, "end", &format!("{low:.0}"));
@@ -146,7 +148,7 @@ pub fn curve(caption: &str, axis: &str, paper_on: &str, points: &[(f64, Point)])
 }
 
 fn open(height: f64, caption: &str) -> String {
-    let caption = super::page::escape(caption);
+    let caption = escape(caption);
     format!("<svg viewBox=\"0 0 {WIDTH} {height}\" role=\"img\" aria-label=\"{caption}\"><title>{caption}</title>")
 }
 
