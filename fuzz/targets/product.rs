@@ -23,7 +23,12 @@ fuzz_target!(|bytes: &[u8]| {
     // Rows and columns exchanged or not, each with its gap, each some way into its slice.
     let shape = |rows: usize, cols: usize, turned: bool| if turned { (cols, rows) } else { (rows, cols) };
     let ((ar, ac), (br, bc)) = (shape(m, k, flag(0)), shape(k, n, flag(1)));
-    let (da, db) = (take(offset + ar * (ac + gap_a), 0), take(offset + br * (bc + gap_b), 3));
+    let (da, mut db) = (take(offset + ar * (ac + gap_a), 0), take(offset + br * (bc + gap_b), 3));
+    if flag(5) {
+        // Halves, for which there is a packing of its own: what has few digits, and is neither large nor small.
+        let half = |x: f32| if (1e-4..6e4).contains(&x.abs()) { f32::from_bits(x.to_bits() & !0x1fff) } else { 0.0 };
+        db.iter_mut().for_each(|x| *x = half(*x));
+    }
     let a = Mat::strided(&da, offset, ar, ac, ac + gap_a);
     let b = Mat::strided(&db, offset, br, bc, bc + gap_b);
     let (a, b) = (if flag(0) { a.t() } else { a }, if flag(1) { b.t() } else { b });
@@ -65,11 +70,7 @@ fuzz_target!(|bytes: &[u8]| {
                 (0..k).map(|i| at_a(r, i) * at_b(i, c)).fold((0.0, 0.0), |(s, z), x| (s + x, z + x.abs()));
             let bound = size * (rounding + (k + 2) as f64 * 2f64.powi(-23)) + (added.abs() + size) * 1e-6 + 1e-30;
             let got = f64::from(out[at]);
-            assert!(
-                (got - sum - added).abs() <= bound,
-                "{who} {m}×{k}×{n}: {got} at ({r}, {c}), not {}",
-                sum + added
-            );
+            assert!((got - sum - added).abs() <= bound, "{who} {m}×{k}×{n}: {got} at ({r}, {c}), not {}", sum + added);
         }
     };
     for (precision, rounding) in [(Precision::F32, 0.0), (Precision::Bf16, 2f64.powi(-7) + 2f64.powi(-16))] {
@@ -81,6 +82,13 @@ fuzz_target!(|bytes: &[u8]| {
         let mut out = vec![UNTOUCHED; room];
         product_packed(&mut out, (offset, step), a, &Packed::new(b, precision), &epilogue);
         right(&format!("packed {precision:?}"), &out, rounding);
+    }
+    let halves = Packed::halves(b);
+    assert!(halves.is_some() || !flag(5), "halves that were not known as such");
+    if let Some(packed) = halves {
+        let mut out = vec![UNTOUCHED; room];
+        product_packed(&mut out, (offset, step), a, &packed, &epilogue);
+        right("halves", &out, 0.0);
     }
     // Bytes, on the path that is chosen.
     if !flag(0) {

@@ -59,17 +59,22 @@ fn training() {
 /// Frozen layers that one picture, one question or eight pictures go through; the weights are packed once.
 fn frozen() {
     println!("\nA frozen layer, alone, and in bf16 with what is done to its result on the way.\n");
-    println!("| m × k × n | f32, never packed | f32 | bf16 | int8 | bf16 + bias | + GELU | + residual |");
-    println!("|---|--:|--:|--:|--:|--:|--:|--:|");
+    println!(
+        "| m × k × n | f32, never packed | f32 | f32 of halves | bf16 | int8 | bf16 + bias | + GELU | + residual |"
+    );
+    println!("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
     for (m, k, n) in
         [(32, 768, 768), (50, 768, 2304), (50, 3072, 768), (257, 1408, 4224), (257, 6144, 1408), (2056, 1408, 4224)]
     {
         let (x, w, bias, rest, mut y) =
             (numbers(m * k), numbers(k * n), vec![0.1; n], numbers(m * n), vec![0.0; m * n]);
-        let (x, w) = (Mat::dense(&x, m, k), Mat::dense(&w, k, n));
+        // The numbers are halves; these are none.
+        let full: Vec<f32> = w.iter().map(|w| w + 0.1).collect();
+        let [x, w, full] = [(&x, m, k), (&w, k, n), (&full, k, n)].map(|(x, rows, cols)| Mat::dense(x, rows, cols));
         let none = Epilogue::default();
         let mut cells = vec![rate(m, k, n) / best(|| product(&mut y, (0, n), x, w, Precision::F32, &none))];
-        for packed in [Packed::new(w, Precision::F32), Packed::new(w, Precision::Bf16), Packed::int8(w)] {
+        let f32s = [Packed::new(full, Precision::F32), Packed::halves(w).expect("the numbers are halves")];
+        for packed in f32s.into_iter().chain([Packed::new(w, Precision::Bf16), Packed::int8(w)]) {
             cells.push(rate(m, k, n) / best(|| product_packed(&mut y, (0, n), x, &packed, &none)));
         }
         let packed = Packed::new(w, Precision::Bf16);

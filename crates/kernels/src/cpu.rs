@@ -7,7 +7,7 @@ use std::sync::OnceLock;
 pub enum Path {
     /// What the compiler makes of plain Rust; on ARM that is NEON.
     Portable,
-    /// 256-bit vectors with fused multiply-add; with products of 8-bit quadruples (AVX-VNNI) where there are some.
+    /// 256-bit vectors with fused multiply-add, and halves widened; with products of 8-bit quadruples (AVX-VNNI) where there are some.
     #[cfg(target_arch = "x86_64")]
     Avx2,
     /// 512-bit vectors; with products of 8-bit quadruples (VNNI) where there are some.
@@ -66,7 +66,10 @@ impl Path {
             let mut all = vec![Path::Portable];
             #[cfg(target_arch = "x86_64")]
             {
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if is_x86_feature_detected!("avx2")
+                    && is_x86_feature_detected!("fma")
+                    && is_x86_feature_detected!("f16c")
+                {
                     all.push(Path::Avx2);
                     if is_x86_feature_detected!("avx512f")
                         && is_x86_feature_detected!("avx512bw")

@@ -8,9 +8,10 @@ One round runs each way once; a table row holds the medians of seven rounds afte
 the clock and in processor time, so that another program's load falls on all alike. Of a network that is
 gigabytes large (`vit-g-...`, not its block) no two ways fit beside each other: each runs its eight rounds
 alone and is dropped.
-The networks have random weights and the same shapes on all sides; what is not installed, or cannot be
-converted, is left out and said to be. In 8-bit integers OpenVINO runs what nncf quantised with a few
-random inputs, ONNX Runtime what it quantises dynamically.
+The networks have random weights and the same shapes on all sides. Those of likebut are halves, as many that
+are published, which it keeps in half the memory (LIKEBUT_BENCH_FULL=1: not). What is not installed, or
+cannot be converted, is left out and said to be. In 8-bit integers OpenVINO runs what nncf quantised with a
+few random inputs, ONNX Runtime what it quantises dynamically.
 """
 
 import argparse
@@ -177,6 +178,8 @@ def ids(batch):
 
 ALL = ("f32", "bf16", "int8")
 BYTES = {"f32": 4, "bf16": 2, "int8": 1}
+# So many weights of f32 likebut keeps as halves, if they are some.
+HALVED = 1 << 18
 # Work, how the network is made, its input, the batches, what is multiplied.
 WORKS = [
     ("vit-g-block-224", lambda: Block(1408, 16, 6144), tokens(257, 1408), (1, 4, 8), ALL),
@@ -204,9 +207,10 @@ def operations(net, x):
     return counter.get_total_flops()
 
 
-def weights(net):
-    """Numbers that every forward pass reads, those of matrix products alone."""
-    return sum(layer.weight.numel() for layer in net.modules() if isinstance(layer, (nn.Linear, nn.Conv2d)))
+def weights(net, kind):
+    """Bytes of weights that likebut reads in every forward pass, those of matrix products alone."""
+    layers = [layer.weight.numel() for layer in net.modules() if isinstance(layer, (nn.Linear, nn.Conv2d))]
+    return sum(n * (2 if kind == "f32" and n >= HALVED else BYTES[kind]) for n in layers)
 
 
 def ceiling(ours, work, kind, count):
@@ -378,10 +382,10 @@ def main():
             table += [(work, batch, name, clock) for name, (clock, _) in rows.items()]
             ours.ask("forget")
             net = make().eval().requires_grad_(False)
-            count, read = operations(net, given(1)) * batch, weights(net)
+            count = operations(net, given(1)) * batch
             for kind in numbers:
                 ms = rows[f"likebut {kind}"][0]
-                speeds.append((work, batch, kind, count / ms / 1e6, read * BYTES[kind] / ms / 1e6))
+                speeds.append((work, batch, kind, count / ms / 1e6, weights(net, kind) / ms / 1e6))
     beside_the_best(table)
     print("\n## How far from the limit\n")
     print("The same runs of likebut as billions of multiplications and additions a second (those of matrix products), as")

@@ -2,7 +2,8 @@
 //! `cargo bench -p likebut-nets --bench infer` prints a table of its own, and `infer.py` beside this
 //! asks the same program ([`asked`]) in turns with PyTorch, OpenVINO and ONNX Runtime.
 //!
-//! Weights, pixels and words are random: the arithmetic is the same. The work `product` is one large
+//! Weights, pixels and words are random: the arithmetic is the same. Weights are halves, as those that are
+//! published mostly are (`LIKEBUT_BENCH_FULL=1`: not). The work `product` is one large
 //! product and nothing else ([`PRODUCT`]), `units` and `memory` are what the machine itself can do ([`limit`]):
 //! the limits that a network is held against.
 
@@ -10,7 +11,8 @@ mod asked;
 mod limit;
 
 use asked::Work;
-use burn::tensor::{Distribution, Int, Tensor};
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Device, Distribution, Int, Tensor};
 use nets::layers::Numbers;
 use nets::{Backbone, Config, Frames, blip2, blip2::Words};
 
@@ -68,21 +70,21 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
     Some(match work {
         "vit-g-block-224" | "vit-g-block-364" => {
             let c = giant(if work.ends_with("224") { 224 } else { 364 });
-            let mut vit = blip2::Vit::new(&blip2::Config { vit_depth: 1, ..c.clone() }, &device);
+            let mut vit = halved(blip2::Vit::new(&blip2::Config { vit_depth: 1, ..c.clone() }, &device));
             vit.pack(numbers);
             let x = normal([batch, c.tokens(), c.vit_width]);
             Box::new(move || drop(vit.blocks[0].forward(x.clone())))
         }
         "vit-g-224" | "vit-g-364" => {
             let c = giant(if work.ends_with("224") { 224 } else { 364 });
-            let mut vit = blip2::Vit::new(&c, &device);
+            let mut vit = halved(blip2::Vit::new(&c, &device));
             vit.pack(numbers);
             let x = pixels(c.image);
             Box::new(move || drop(vit.forward(x.clone())))
         }
         "qformer" | "qformer-text" => {
             let c = giant(224);
-            let mut net = blip2::QFormer::new(&c, &device);
+            let mut net = halved(blip2::QFormer::new(&c, &device));
             net.pack(numbers);
             let tokens = c.tokens();
             let sight = blip2::Sight { tokens: normal([batch, tokens, c.vit_width]), lens: vec![tokens; batch] };
@@ -92,7 +94,7 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
         }
         "embedded" | "embedded-clip" => {
             let c = Config::Blip2(blip2::Config::toy_fine());
-            let mut net = Backbone::new(&c, &device);
+            let mut net = backbone(&c, &device);
             net.pack(numbers);
             // A clip is two frames.
             let each = if work == "embedded" { 1 } else { 2 };
@@ -104,7 +106,7 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
         name => {
             let (preset, text) = name.strip_suffix("-text").map_or((name, false), |preset| (preset, true));
             let c = Config::preset(preset)?;
-            let mut net = Backbone::new(&c, &device);
+            let mut net = backbone(&c, &device);
             net.pack(numbers);
             let (x, said) = (pixels(c.image()), words(c.positions()));
             match text {
@@ -118,4 +120,29 @@ fn work_of(work: &str, batch: usize, numbers: Numbers) -> Option<Work> {
             }
         }
     })
+}
+
+/// A whole one.
+fn backbone(c: &Config, device: &Device) -> Backbone {
+    match Backbone::new(c, device) {
+        Backbone::Blip2(net) => Backbone::Blip2(Box::new(halved(*net))),
+        Backbone::Clip(net) => Backbone::Clip(Box::new(halved(*net))),
+        Backbone::Siglip(net) => Backbone::Siglip(Box::new(halved(*net))),
+    }
+}
+
+/// The network with weights that halves say, each drawn when it is wanted, as before.
+fn halved<M: Module>(net: M) -> M {
+    struct Halves;
+    impl ModuleMapper for Halves {
+        fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+            let (id, shape, device) = (param.id, param.lazy_shape(), param.lazy_device());
+            let value = |device: &Device, _| {
+                let drawn = param.into_value().into_data();
+                Tensor::from_data(drawn.convert::<half::f16>().convert::<f32>(), device)
+            };
+            Param::uninitialized(id, value, device, false, shape)
+        }
+    }
+    if std::env::var_os("LIKEBUT_BENCH_FULL").is_some() { net } else { net.map(&mut Halves) }
 }

@@ -68,7 +68,8 @@ def model(out):
 
     torch.manual_seed(0)
     config = CLIPConfig()
-    CLIPModel(config).save_pretrained(out)
+    # OpenAI's are halves, saved as f32.
+    CLIPModel(config).half().float().save_pretrained(out)
     view = {"crop_size": SIDE, "size": {"shortest_edge": SIDE}, "do_center_crop": True, "do_resize": True,
             "do_normalize": True, "do_rescale": True, "do_convert_rgb": True, "resample": 3,
             "rescale_factor": 1 / 255, "image_mean": MEAN, "image_std": STD,

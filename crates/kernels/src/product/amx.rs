@@ -11,7 +11,7 @@
 //! Written as assembly, whose mnemonics are stable where the intrinsics are not.
 //! Source: Intel, Software Developer's Manual, volume 1, chapter 18.
 
-use super::micro::{Avx512Bf16, Order, ROW_WORDS, Soon, Tile};
+use super::micro::{Avx512Bf16, Order, Panel, ROW_WORDS, Soon, Tile};
 use std::arch::asm;
 use std::arch::x86_64::{_mm512_cvtepi32_ps, _mm512_loadu_si512, _mm512_storeu_ps};
 
@@ -184,7 +184,7 @@ unsafe impl Tile for AmxBf16 {
     unsafe fn run(
         order: Order,
         a: *const u32,
-        b: *const u32,
+        b: Panel,
         words: usize,
         soon: Soon,
         size: (usize, usize),
@@ -192,7 +192,7 @@ unsafe impl Tile for AmxBf16 {
     ) {
         match order {
             // SAFETY: the contract.
-            Order::Rows => unsafe { tile(sums_bf16, a, b, words, size, out.cast()) },
+            Order::Rows => unsafe { tile(sums_bf16, a, b.words(), words, size, out.cast()) },
             // Such a block would have to be turned over first; only gradients have them.
             Order::Columns => {
                 const HIGH: usize = Avx512Bf16::ROWS;
@@ -218,7 +218,7 @@ unsafe impl Tile for AmxInt8 {
     unsafe fn run(
         order: Order,
         a: *const u32,
-        b: *const u32,
+        b: Panel,
         words: usize,
         _soon: Soon,
         size: (usize, usize),
@@ -227,7 +227,7 @@ unsafe impl Tile for AmxInt8 {
         debug_assert!(order == Order::Rows, "the left factor of a product of bytes is row-major");
         // SAFETY: the contract; the tile is 32 × 32 words.
         unsafe {
-            tile(sums_int8, a, b, words, size, out.cast());
+            tile(sums_int8, a, b.words(), words, size, out.cast());
             for i in (0..size.0.next_multiple_of(SIDE) * TWO).step_by(SIDE) {
                 let at = out.add(i);
                 _mm512_storeu_ps(at, _mm512_cvtepi32_ps(_mm512_loadu_si512(at.cast())));

@@ -21,6 +21,13 @@ pub(super) unsafe trait Lane {
     const PARTS: usize = 1;
     unsafe fn zero() -> Self::Acc;
     unsafe fn load(b: *const u32) -> Self::Words;
+    /// Whether it multiplies f32, which [halves](super::half) may stand for.
+    const HALVES: bool = false;
+    /// The numbers of as many halves, which are kept at `to` as well. Only where [`Lane::HALVES`].
+    #[inline(always)]
+    unsafe fn widen(_b: *const u32, _to: *mut u32) -> Self::Words {
+        unreachable!("halves stand for f32 alone")
+    }
     /// What of `b` meets the word of `a` with that index, below [`Lane::PARTS`].
     #[inline(always)]
     unsafe fn part(b: Self::Words, _i: usize) -> Self::Words {
@@ -49,11 +56,31 @@ pub(super) struct Soon {
 }
 
 impl Soon {
-    /// The part of the panel behind this one that falls to one of the tiles which share it: all of them ask for a
-    /// little, since memory gives no more at a time; a single tile can ask for a line with each step and no more.
-    pub fn share(panel: *const u32, words: usize, cols: usize, (tile, tiles): (usize, usize)) -> Self {
-        let from = panel.wrapping_add(words * cols + words * cols * tile / tiles.max(1));
-        Self { from, step: cols.div_ceil(tiles.max(1)).min(LINE) }
+    /// The part of the next panel, so many words, that falls to one of the tiles of this one, which take so many
+    /// steps: all of them ask for a little, since memory gives no more at a time; a single tile can ask for a line with
+    /// each step and no more.
+    pub fn share(next: *const u32, words: usize, steps: usize, (tile, tiles): (usize, usize)) -> Self {
+        let step = (words / steps.max(1)).div_ceil(tiles.max(1)).min(LINE);
+        Self { from: next.wrapping_add(words * tile / tiles.max(1)), step }
+    }
+}
+
+/// A panel of the right factor, word after word along k.
+#[derive(Clone, Copy)]
+pub(super) enum Panel {
+    /// As it is multiplied.
+    Words(*const u32),
+    /// As halves, and where it is kept once widened: the first tile widens on its way what the others read.
+    Halves(*const u32, *mut u32),
+}
+
+impl Panel {
+    /// Of what halves never stand for.
+    pub fn words(self) -> *const u32 {
+        match self {
+            Panel::Words(words) => words,
+            Panel::Halves(..) => unreachable!("halves stand for f32 alone"),
+        }
     }
 }
 
@@ -71,15 +98,23 @@ pub(super) enum Order {
 /// `ROW` and `STEP` are the words from row to row and along k in `a`; `b` advances by `b_step`.
 /// They are constants so that every row is an address with a fixed distance: there are more rows
 /// than registers for addresses. With each step a line is asked for, from `soon` on: what will be read
-/// after this tile, which nobody else sees coming.
+/// after this tile, which nobody else sees coming. `HALVES` says which kind of [`Panel`] `b` is.
 ///
 /// # Safety
 /// The instructions of `L` exist; `a` holds `R` rows of `words · PARTS` words in that order, `b` holds
-/// `words` times `V · LANES` words, `out` has room for `R` rows of `out_step ≥ V · LANES` floats.
+/// `words` times `b_step ≥ V · LANES` words, or as many halves and room for the words, and `out` has room for `R` rows
+/// of `out_step ≥ V · LANES` floats.
 #[inline(always)]
-pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: usize, const STEP: usize>(
+pub(super) unsafe fn tile<
+    L: Lane,
+    const R: usize,
+    const V: usize,
+    const ROW: usize,
+    const STEP: usize,
+    const HALVES: bool,
+>(
     a: *const u32,
-    b: *const u32,
+    (b, mut wide): (*const u32, *mut u32),
     b_step: usize,
     words: usize,
     soon: Soon,
@@ -93,9 +128,13 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
         for _ in 0..words {
             fetch(line);
             line = line.wrapping_add(soon.step);
-            let mut cols = [L::load(b); V];
+            let load = |v: usize| match HALVES {
+                true => L::widen(b.add(v * L::LANES / 2), wide.add(v * L::LANES)),
+                false => L::load(b.add(v * L::LANES)),
+            };
+            let mut cols = [load(0); V];
             for (v, cols) in cols.iter_mut().enumerate().skip(1) {
-                *cols = L::load(b.add(v * L::LANES));
+                *cols = load(v);
             }
             for i in 0..L::PARTS {
                 let mut parts = cols;
@@ -109,7 +148,8 @@ pub(super) unsafe fn tile<L: Lane, const R: usize, const V: usize, const ROW: us
                 }
                 a = a.add(STEP);
             }
-            b = b.add(b_step);
+            b = b.add(if HALVES { b_step / 2 } else { b_step });
+            wide = wide.wrapping_add(b_step);
         }
         for (r, acc) in acc.into_iter().enumerate() {
             for (v, acc) in acc.into_iter().enumerate() {
@@ -149,15 +189,7 @@ pub(super) unsafe trait Tile {
     /// After its last.
     unsafe fn leave() {}
     /// Computes a tile of which only the first rows and columns, `size`, are needed.
-    unsafe fn run(
-        order: Order,
-        a: *const u32,
-        b: *const u32,
-        words: usize,
-        soon: Soon,
-        size: (usize, usize),
-        out: *mut f32,
-    );
+    unsafe fn run(order: Order, a: *const u32, b: Panel, words: usize, soon: Soon, size: (usize, usize), out: *mut f32);
 }
 
 /// Makes a [`Tile`] of a [`Lane`]: all rows and columns, or, at the edges of a matrix, half of them.
@@ -170,7 +202,21 @@ macro_rules! tile_of {
             const BLOCK: usize = super::ROWS / $rows * $rows;
             const COLS: usize = $vecs * <$lane as Lane>::LANES;
             $(#[target_feature(enable = $features)])?
-            unsafe fn run(order: Order, a: *const u32, b: *const u32, words: usize, soon: Soon, (rows, cols): (usize, usize), out: *mut f32) {
+            unsafe fn run(order: Order, a: *const u32, b: Panel, words: usize, soon: Soon, size: (usize, usize), out: *mut f32) {
+                // SAFETY: the caller's contract.
+                unsafe {
+                    match b {
+                        Panel::Halves(b, wide) if $lane::HALVES => $name::sized::<true>(order, a, (b, wide), words, soon, size, out),
+                        b => $name::sized::<false>(order, a, (b.words(), std::ptr::null_mut()), words, soon, size, out),
+                    }
+                }
+            }
+        }
+        impl $name {
+            /// # Safety
+            /// As `run`.
+            #[inline(always)]
+            unsafe fn sized<const H: bool>(order: Order, a: *const u32, b: (*const u32, *mut u32), words: usize, soon: Soon, (rows, cols): (usize, usize), out: *mut f32) {
                 const LANES: usize = <$lane as Lane>::LANES;
                 const N: usize = $vecs * LANES;
                 const W: usize = ROW_WORDS;
@@ -178,12 +224,12 @@ macro_rules! tile_of {
                 // SAFETY: the caller's contract; the smaller tiles read and write a part of it.
                 unsafe {
                     match (order, rows, cols <= LANES) {
-                        (Order::Rows, 0..=$fewer, false) => tile::<$lane, $fewer, $vecs, W, 1>(a, b, N, words, soon, out, N),
-                        (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1>(a, b, N, words, soon, out, N),
-                        (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1>(a, b, N, words, soon, out, N),
-                        (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1>(a, b, N, words, soon, out, N),
-                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, C>(a, b, N, words, soon, out, N),
-                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, C>(a, b, N, words, soon, out, N),
+                        (Order::Rows, 0..=$fewer, false) => tile::<$lane, $fewer, $vecs, W, 1, H>(a, b, N, words, soon, out, N),
+                        (Order::Rows, 0..=$few, false) => tile::<$lane, $few, $vecs, W, 1, H>(a, b, N, words, soon, out, N),
+                        (Order::Rows, _, false) => tile::<$lane, $rows, $vecs, W, 1, H>(a, b, N, words, soon, out, N),
+                        (Order::Rows, _, true) => tile::<$lane, $rows, 1, W, 1, H>(a, b, N, words, soon, out, N),
+                        (Order::Columns, _, false) => tile::<$lane, $rows, $vecs, 1, C, H>(a, b, N, words, soon, out, N),
+                        (Order::Columns, _, true) => tile::<$lane, $rows, 1, 1, C, H>(a, b, N, words, soon, out, N),
                     }
                 }
             }
@@ -201,7 +247,7 @@ tile_of!(Avx2Vnni: YmmVnni, 6 / 4 / 2 by 2, "avx2,avxvnni");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx512Int8: ZmmInt8, 14 / 8 / 4 by 2, "avx512f,avx512vnni");
 #[cfg(target_arch = "x86_64")]
-tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma");
+tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma,f16c");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2Bf16: YmmBf16, 6 / 4 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
@@ -217,6 +263,16 @@ unsafe impl Lane for PlainF32 {
     type Acc = [f32; 8];
     type Words = [u32; 8];
     const LANES: usize = 8;
+    const HALVES: bool = true;
+    #[inline(always)]
+    unsafe fn widen(b: *const u32, to: *mut u32) -> Self::Words {
+        // SAFETY: the contract of the trait.
+        let pairs = unsafe { b.cast::<[u32; 4]>().read_unaligned() };
+        let words = std::array::from_fn(|i| super::half::widened(pairs[i / 2] >> (16 * (i % 2)) & 0xffff).to_bits());
+        // SAFETY: the contract of the trait.
+        unsafe { to.cast::<[u32; 8]>().write_unaligned(words) };
+        words
+    }
     #[inline(always)]
     unsafe fn zero() -> Self::Acc {
         [0.0; 8]
@@ -316,7 +372,7 @@ mod x86 {
     const HIGH: i32 = 0xffff_0000_u32 as i32;
 
     macro_rules! lane {
-        ($name:ident, $acc:ty, $words:ty, $lanes:literal, $zero:expr, |$b:ident| $load:expr, |$s:ident, $a:ident, $w:ident| $add:expr, |$out:ident, $to:ident| $store:expr $(, |$pair:ident| $low:expr, $high:expr)?) => {
+        ($name:ident, $acc:ty, $words:ty, $lanes:literal, $zero:expr, |$b:ident| $load:expr, |$s:ident, $a:ident, $w:ident| $add:expr, |$out:ident, $to:ident| $store:expr $(, |$pair:ident| $low:expr, $high:expr)? $(; |$halves:ident| $widen:expr)?) => {
             pub struct $name;
             // SAFETY: the vector has that many lanes, and loads and stores are unaligned; every
             // method is called only from a kernel compiled for the feature.
@@ -330,6 +386,18 @@ mod x86 {
                 unsafe fn part($pair: $words, i: usize) -> $words {
                     // SAFETY: the contract of the trait.
                     unsafe { if i == 0 { $low } else { $high } }
+                }
+                )?
+                $(
+                const HALVES: bool = true;
+                #[inline(always)]
+                unsafe fn widen($halves: *const u32, to: *mut u32) -> $words {
+                    // SAFETY: the contract of the trait.
+                    unsafe {
+                        let wide = $widen;
+                        Self::store(wide, to.cast());
+                        wide
+                    }
                 }
                 )?
                 #[inline(always)]
@@ -364,7 +432,8 @@ mod x86 {
         _mm256_setzero_ps(),
         |b| _mm256_loadu_ps(b.cast()),
         |s, a, w| _mm256_fmadd_ps(_mm256_broadcast_ss(&*a.cast::<f32>()), w, s),
-        |s, to| _mm256_storeu_ps(to, s)
+        |s, to| _mm256_storeu_ps(to, s);
+        |halves| _mm256_cvtph_ps(_mm_loadu_si128(halves.cast()))
     );
     lane!(
         YmmBf16,
@@ -386,7 +455,8 @@ mod x86 {
         _mm512_setzero_ps(),
         |b| _mm512_loadu_ps(b.cast()),
         |s, a, w| _mm512_fmadd_ps(_mm512_set1_ps(a.cast::<f32>().read()), w, s),
-        |s, to| _mm512_storeu_ps(to, s)
+        |s, to| _mm512_storeu_ps(to, s);
+        |halves| _mm512_cvtph_ps(_mm256_loadu_si256(halves.cast()))
     );
     lane!(
         ZmmBf16Shifted,

@@ -3,7 +3,8 @@
 //! *Pack*: both factors are copied block by block into the order in which they will be read, and
 //! turned into what the machine multiplies best (f32, or pairs of bf16). Where bf16 are no faster
 //! than f32, only a right factor that was packed long before is of bf16: it comes from far, so half the
-//! bytes count, and in the registers it is f32 again.
+//! bytes count, and in the registers it is f32 again. For the same reason a large one of
+//! f32 that says no more than its [halves](half) would is packed as halves.
 //! *Micro-kernel*: a tile of the output stays in registers while k runs.
 //! *Epilogue*: bias, activation and residual are applied to a tile while it is in the cache, instead
 //! of in passes of their own.
@@ -16,6 +17,7 @@ mod amx;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux", not(miri)))]
 pub(crate) mod amx_twin;
 mod epilogue;
+mod half;
 mod micro;
 mod pack;
 
@@ -24,7 +26,7 @@ pub use pack::bf16_bits;
 
 use crate::Path;
 use epilogue::{Place, Turn, Whole, finish};
-use micro::{COLUMN_WORDS, ROW_WORDS, Tile};
+use micro::{COLUMN_WORDS, Panel, ROW_WORDS, Tile};
 use rayon::prelude::*;
 use std::cell::RefCell;
 use std::marker::PhantomData;
@@ -42,6 +44,10 @@ const MOST_ROWS: usize = 96;
 
 /// Multiplications that are worth waking another thread for.
 const WORTH_SHARING: usize = 1 << 21;
+
+/// Numbers of a right factor that are worth keeping as halves. Widening them costs a fiftieth of a batch's time;
+/// fewer stay in the cache, and gain nothing.
+const WORTH_HALVING: usize = 1 << 18;
 
 /// The largest right factor, in numbers, that is packed as a whole before it is used.
 const PACKED_WHOLE: usize = 1 << 25;
@@ -62,6 +68,8 @@ pub enum Precision {
 enum Kind {
     F32,
     Bf16,
+    /// Of the right factor alone: halves, which say what f32 said, to the bit.
+    F16,
     /// Four bytes: unsigned, 128 above their meaning, in the left factor, signed in the right.
     Int8,
 }
@@ -71,7 +79,7 @@ impl Kind {
     fn per_word(self) -> usize {
         match self {
             Kind::F32 => 1,
-            Kind::Bf16 => 2,
+            Kind::Bf16 | Kind::F16 => 2,
             Kind::Int8 => 4,
         }
     }
@@ -79,7 +87,11 @@ impl Kind {
     /// What the words of the left factor hold. It is packed for each product anew, so it is made short only where
     /// an instruction multiplies short numbers: elsewhere only the right one is, which comes from far.
     fn left(self, path: Path) -> Self {
-        if self == Kind::Bf16 && !path.multiplies_bf16() { Kind::F32 } else { self }
+        match self {
+            Kind::F16 => Kind::F32,
+            Kind::Bf16 if !path.multiplies_bf16() => Kind::F32,
+            kind => kind,
+        }
     }
 
     /// Numbers of k in a block.
@@ -90,11 +102,11 @@ impl Kind {
     /// The kernel of this path for such words, at work on a job.
     fn run(self, job: &Job<'_>) {
         match (job.path, self) {
-            (Path::Portable, Kind::F32) => job.run::<micro::PortableF32>(),
+            (Path::Portable, Kind::F32 | Kind::F16) => job.run::<micro::PortableF32>(),
             (Path::Portable, Kind::Bf16) => job.run::<micro::PortableBf16>(),
             (Path::Portable, Kind::Int8) => job.run::<micro::PortableInt8>(),
             #[cfg(target_arch = "x86_64")]
-            (Path::Avx2, Kind::F32) => job.run::<micro::Avx2F32>(),
+            (Path::Avx2, Kind::F32 | Kind::F16) => job.run::<micro::Avx2F32>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2, Kind::Bf16) => job.run::<micro::Avx2Bf16>(),
             #[cfg(target_arch = "x86_64")]
@@ -104,7 +116,7 @@ impl Kind {
             #[cfg(target_arch = "x86_64")]
             (Path::Avx2 | Path::Avx512, Kind::Int8) => job.run::<micro::Avx2Int8>(),
             #[cfg(target_arch = "x86_64")]
-            (Path::Avx512 | Path::Avx512Bf16 | Path::Amx, Kind::F32) => job.run::<micro::Avx512F32>(),
+            (Path::Avx512 | Path::Avx512Bf16 | Path::Amx, Kind::F32 | Kind::F16) => job.run::<micro::Avx512F32>(),
             #[cfg(target_arch = "x86_64")]
             (Path::Avx512, Kind::Bf16) => job.run::<micro::Avx512Bf16Shifted>(),
             #[cfg(target_arch = "x86_64")]
@@ -403,9 +415,18 @@ pub struct Packed {
 }
 
 impl Packed {
-    /// Packed as [`product`] would pack it.
+    /// Packed as [`product`] would pack it; f32 in half the room where that says the same ([`Packed::halves`]) and
+    /// there are so many that they come from far.
     pub fn new(b: Mat<'_>, precision: Precision) -> Self {
-        Self::on(Path::chosen(), b, precision.into())
+        let many = precision == Precision::F32 && b.rows.saturating_mul(b.cols) >= WORTH_HALVING;
+        let halves = if many { Self::halves(b) } else { None };
+        halves.unwrap_or_else(|| Self::on(Path::chosen(), b, precision.into()))
+    }
+
+    /// As halves (IEEE binary16), if all the numbers are some: products are those of f32, to the bit.
+    pub fn halves(b: Mat<'_>) -> Option<Self> {
+        let path = Path::chosen();
+        half::suffice(path, &b).then(|| Self::on(path, b, Kind::F16))
     }
 
     /// As signed bytes: each column divided by a scale of its own, so that its largest number is
@@ -608,8 +629,12 @@ impl Job<'_> {
         const { assert!(T::BLOCK <= MOST_ROWS && T::BLOCK.is_multiple_of(T::ROWS) && T::ROWS * T::COLS <= MOST_TILE) };
         let room = ((T::BLOCK + T::ROWS) * ROW_WORDS).max(BLOCK * COLUMN_WORDS);
         let here = scratch.0.room(if ready.is_some() { 0 } else { room });
-        let room = if packed.is_some() { 0 } else { BLOCK * (cols.1 - cols.0).next_multiple_of(T::COLS) };
-        let right = scratch.1.room(room);
+        let wide = match self.b {
+            Right::Loose(_) if packed.is_none() => (cols.1 - cols.0).next_multiple_of(T::COLS),
+            Right::Packed(_) if self.kind == Kind::F16 => T::COLS,
+            _ => 0,
+        };
+        let made = scratch.1.room(BLOCK * wide);
         let mut tile = [Line([0; 16]); MOST_TILE / 16];
         let mut row_scales = [0.0; MOST_ROWS];
         let bytes = match self.b {
@@ -637,18 +662,18 @@ impl Job<'_> {
                 }
                 None => (pack::left(self.path, &self.a, rows, run, self.kind, &row_scales, here), here),
             };
-            let right: &[u32] = match (packed, self.b) {
-                (Some(packed), _) => &packed.words()[from / per * panels * T::COLS..],
-                (None, Right::Loose(b)) => {
-                    pack::right(self.path, &b, run, cols, self.kind, T::COLS, right);
-                    right
-                }
-                (None, Right::Packed(_)) => unreachable!("what is packed is passed as packed"),
-            };
-            let first = if packed.is_some() { 0 } else { cols.0 };
+            if let (None, Right::Loose(b)) = (packed, self.b) {
+                pack::right(self.path, &b, run, cols, self.kind, T::COLS, made);
+            }
             for col in (cols.0..cols.1).step_by(T::COLS) {
                 let wide = T::COLS.min(cols.1 - col);
-                let panel = &right[(col - first) * words..][..words * T::COLS];
+                let size = words * T::COLS;
+                let panel = match packed {
+                    Some(packed) => &packed.words()[from / per * panels * T::COLS + col * words..][..size],
+                    None => &made[(col - cols.0) * words..][..size],
+                };
+                let (panel, next) = (panel.as_ptr(), panel.as_ptr_range().end);
+                let steps = if self.kind == Kind::F16 { run.1 - run.0 } else { words };
                 for row in (rows.0..rows.1).step_by(T::ROWS) {
                     let high = T::ROWS.min(rows.1 - row);
                     let at = (row - rows.0) * if order == micro::Order::Rows { ROW_WORDS } else { 1 };
@@ -656,20 +681,18 @@ impl Job<'_> {
                     // The next panel comes from far, and its first tile would wait for it: the tiles of this one ask
                     // for it.
                     let tiles = ((row - rows.0) / T::ROWS, (rows.1 - rows.0).div_ceil(T::ROWS));
-                    let soon = micro::Soon::share(panel.as_ptr(), words, T::COLS, tiles);
+                    let soon = micro::Soon::share(next, size, steps, tiles);
+                    let panel = match (self.kind, tiles.0) {
+                        (Kind::F16, 0) => Panel::Halves(panel, made.as_mut_ptr()),
+                        (Kind::F16, _) => Panel::Words(made.as_ptr()),
+                        _ => Panel::Words(panel),
+                    };
                     // SAFETY: `left` has room for all rows of a block, which are whole tiles, and packed
-                    // here for one tile more, in either order; `panel` holds `words` rows of `COLS`;
+                    // here for one tile more, in either order; `panel` holds `steps` rows of `COLS`, and
+                    // `made` has room for a block of them (`wide`);
                     // `tile` has room for the largest tile; the path's features are there (`product_on`).
                     unsafe {
-                        T::run(
-                            order,
-                            left[at..].as_ptr(),
-                            panel.as_ptr(),
-                            words,
-                            soon,
-                            (high, wide),
-                            tile.as_mut_ptr().cast(),
-                        );
+                        T::run(order, left[at..].as_ptr(), panel, steps, soon, (high, wide), tile.as_mut_ptr().cast());
                     }
                     let at = row * self.out.row_step + col;
                     // SAFETY: rows and columns of this piece only, inside the window that was checked.

@@ -4,7 +4,7 @@
 //! adjacent along k. What is missing at the end of k is zero.
 
 use super::micro::{COLUMN_WORDS, ROW_WORDS};
-use super::{Kind, Mat, Words};
+use super::{Kind, Mat, Words, half};
 use crate::Path;
 use crate::cpu::{at_width, fma};
 use rayon::prelude::*;
@@ -279,7 +279,7 @@ pub(super) fn left(
 }
 
 /// Panels of the right factor (k, columns), `width` words to a row; a multiple of 16, or wider than
-/// all columns.
+/// all columns. Of halves a single panel.
 pub(super) fn right(
     path: Path,
     m: &Mat<'_>,
@@ -289,5 +289,9 @@ pub(super) fn right(
     width: usize,
     to: &mut [u32],
 ) {
-    columns_at(path, m, k, cols, kind == Kind::Bf16, width, to);
+    if kind == Kind::F16 {
+        half::right(path, m, k, cols, width, to);
+    } else {
+        columns_at(path, m, k, cols, kind == Kind::Bf16, width, to);
+    }
 }

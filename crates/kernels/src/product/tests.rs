@@ -148,15 +148,14 @@ fn bytes_without_an_instruction_for_them_and_with_it_are_the_same() {
         let (words, rows, cols) = (random.below(40), 1 + random.below(4), 1 + random.below(16));
         let a: Vec<u32> = (0..ROW_WORDS * 7).map(|_| word(&mut random)).collect();
         let b: Vec<u32> = (0..16 * words).map(|_| word(&mut random)).collect();
-        let run =
-            |tile: unsafe fn(micro::Order, *const u32, *const u32, usize, micro::Soon, (usize, usize), *mut f32)| {
-                let mut out = vec![0.0; 6 * 16];
-                let (a, b) = (a.as_ptr(), b.as_ptr());
-                let soon = micro::Soon::share(b, words, 16, (0, 1));
-                // SAFETY: seven rows, `words` times a panel of sixteen, the largest tile; the instructions were asked for.
-                unsafe { tile(micro::Order::Rows, a, b, words, soon, (rows, cols), out.as_mut_ptr()) };
-                (0..rows * 16).filter(|i| i % 16 < cols).map(|i| out[i]).collect::<Vec<f32>>()
-            };
+        let run = |tile: unsafe fn(micro::Order, *const u32, Panel, usize, micro::Soon, (usize, usize), *mut f32)| {
+            let mut out = vec![0.0; 6 * 16];
+            let (a, b) = (a.as_ptr(), b.as_ptr());
+            let soon = micro::Soon::share(b, words * 16, words, (0, 1));
+            // SAFETY: seven rows, `words` times a panel of sixteen, the largest tile; the instructions were asked for.
+            unsafe { tile(micro::Order::Rows, a, Panel::Words(b), words, soon, (rows, cols), out.as_mut_ptr()) };
+            (0..rows * 16).filter(|i| i % 16 < cols).map(|i| out[i]).collect::<Vec<f32>>()
+        };
         let plain = run(micro::PortableInt8::run);
         if Path::all().contains(&Path::Avx2) {
             assert_eq!(plain, run(micro::Avx2Int8::run), "{rows} × {words} × {cols}");
@@ -256,6 +255,50 @@ fn what_a_product_leaves_behind_reaches_no_other() {
             }
         }
     }
+}
+
+#[test]
+fn halves_say_the_same_to_the_bit() {
+    let mut random = Random(6);
+    for i in 0..shapes(10_000) {
+        let (m, k, n) = match i {
+            0 => (1, 3001, 40),
+            1 => (300, 51, 33),
+            2 => (13, 3300, 230),
+            3 => (150, 1600, 410),
+            _ => (random.below(20), random.below(40), random.below(70)),
+        };
+        // Random bits, so the smallest ones are among them.
+        let mut half = || loop {
+            let bits = random.below(1 << 16) as u32;
+            if bits & 0x7c00 != 0x7c00 {
+                return half::widened(bits);
+            }
+        };
+        let b: Vec<f32> = (0..k * n).map(|_| half()).collect();
+        let (a, bias) = (random.normals(m * k), random.normals(n));
+        let (turned_a, turned_b) = (random.below(2) == 0, random.below(2) == 0);
+        let left = if turned_a { Mat::dense(&a, k, m).t() } else { Mat::dense(&a, m, k) };
+        let right = if turned_b { Mat::dense(&b, n, k).t() } else { Mat::dense(&b, k, n) };
+        let e = Epilogue::bias(&bias);
+        for path in Path::all() {
+            let packed = |kind| {
+                let packed = Packed::on(*path, right, kind);
+                let mut out = vec![0.0f32; m * n];
+                product_packed(&mut out, (0, n), left, &packed, &e);
+                (packed.bytes(), out)
+            };
+            assert!(forced(*path, || Packed::halves(right)).is_some_and(|p| p.kind == Kind::F16), "{k}×{n}");
+            let ((all, want), (few, got)) = (packed(Kind::F32), packed(Kind::F16));
+            assert!(got == want, "{} {m}×{k}×{n} turned {turned_a} {turned_b}", path.name());
+            assert!(few <= all && (k < 2 || n == 0 || few < all), "{few} bytes of {all}");
+        }
+    }
+    let mut many = vec![0.5; WORTH_HALVING];
+    let kind = |b: &[f32]| Packed::new(Mat::dense(b, b.len() / 64, 64), Precision::F32).kind;
+    assert!(kind(&many) == Kind::F16 && kind(&many[64..]) == Kind::F32, "few are not worth it");
+    many[WORTH_HALVING - 1] = 0.1;
+    assert!(kind(&many) == Kind::F32, "a tenth is no half");
 }
 
 #[test]

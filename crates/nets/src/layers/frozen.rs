@@ -17,7 +17,8 @@ use std::sync::Arc;
 /// its embedding of a known picture against the one it was filled with, and refuses what is further off.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Numbers {
-    /// Single precision, in the order in which it is multiplied: sums may end in another bit.
+    /// Single precision, in the order in which it is multiplied: sums may end in another bit. Large weights that
+    /// are halves, as many published ones are, take half the memory; the result is the same.
     #[default]
     F32,
     /// Eight significant bits; half the memory.
