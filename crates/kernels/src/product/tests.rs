@@ -257,42 +257,42 @@ fn what_a_product_leaves_behind_reaches_no_other() {
     }
 }
 
+/// Halves of random bits, so the smallest ones are among them, beside the same numbers as f32.
+fn check_halves(random: &mut Random, (m, k, n): (usize, usize, usize)) {
+    let finite = |bits: &u32| bits & 0x7c00 != 0x7c00;
+    let mut bits = || std::iter::repeat_with(|| random.below(1 << 16) as u32).find(finite).unwrap_or_default();
+    let b: Vec<f32> = (0..k * n).map(|_| half::widened(bits())).collect();
+    let (a, bias) = (random.normals(m * k), random.normals(n));
+    let (turned_a, turned_b) = (random.below(2) == 0, random.below(2) == 0);
+    let left = if turned_a { Mat::dense(&a, k, m).t() } else { Mat::dense(&a, m, k) };
+    let right = if turned_b { Mat::dense(&b, n, k).t() } else { Mat::dense(&b, k, n) };
+    for path in Path::all() {
+        assert!(forced(*path, || Packed::halves(right)).is_some_and(|p| p.kind == Kind::F16), "{k}×{n}");
+        let [(all, want), (few, got)] = [Kind::F32, Kind::F16].map(|kind| {
+            let packed = Packed::on(*path, right, kind);
+            let mut out = vec![0.0f32; m * n];
+            product_packed(&mut out, (0, n), left, &packed, &Epilogue::bias(&bias));
+            (packed.bytes(), out)
+        });
+        assert!(got == want, "{} {m}×{k}×{n} turned {turned_a} {turned_b}", path.name());
+        assert!(few <= all && (k < 2 || n == 0 || few < all), "{few} bytes of {all}");
+    }
+}
+
 #[test]
 fn halves_say_the_same_to_the_bit() {
     let mut random = Random(6);
-    for i in 0..shapes(10_000) {
-        let (m, k, n) = match i {
-            0 => (1, 3001, 40),
-            1 => (300, 51, 33),
-            2 => (13, 3300, 230),
-            3 => (150, 1600, 410),
-            _ => (random.below(20), random.below(40), random.below(70)),
-        };
-        // Random bits, so the smallest ones are among them.
-        let mut half = || loop {
-            let bits = random.below(1 << 16) as u32;
-            if bits & 0x7c00 != 0x7c00 {
-                return half::widened(bits);
-            }
-        };
-        let b: Vec<f32> = (0..k * n).map(|_| half()).collect();
-        let (a, bias) = (random.normals(m * k), random.normals(n));
-        let (turned_a, turned_b) = (random.below(2) == 0, random.below(2) == 0);
-        let left = if turned_a { Mat::dense(&a, k, m).t() } else { Mat::dense(&a, m, k) };
-        let right = if turned_b { Mat::dense(&b, n, k).t() } else { Mat::dense(&b, k, n) };
-        let e = Epilogue::bias(&bias);
-        for path in Path::all() {
-            let packed = |kind| {
-                let packed = Packed::on(*path, right, kind);
-                let mut out = vec![0.0f32; m * n];
-                product_packed(&mut out, (0, n), left, &packed, &e);
-                (packed.bytes(), out)
-            };
-            assert!(forced(*path, || Packed::halves(right)).is_some_and(|p| p.kind == Kind::F16), "{k}×{n}");
-            let ((all, want), (few, got)) = (packed(Kind::F32), packed(Kind::F16));
-            assert!(got == want, "{} {m}×{k}×{n} turned {turned_a} {turned_b}", path.name());
-            assert!(few <= all && (k < 2 || n == 0 || few < all), "{few} bytes of {all}");
-        }
+    for _ in 0..shapes(10_000) {
+        let shape = (random.below(20), random.below(40), random.below(70));
+        check_halves(&mut random, shape);
+    }
+}
+
+#[test]
+fn halves_of_long_and_wide_factors_too_and_only_many_are_worth_it() {
+    let mut random = Random(7);
+    for shape in [(1, 3001, 40), (300, 51, 33), (13, 3300, 230), (150, 1600, 410)] {
+        check_halves(&mut random, shape);
     }
     let mut many = vec![0.5; WORTH_HALVING];
     let kind = |b: &[f32]| Packed::new(Mat::dense(b, b.len() / 64, 64), Precision::F32).kind;
