@@ -19,7 +19,7 @@ table{border-collapse:collapse;width:100%;font-size:.875rem}td,th{padding:.3rem 
 td.n{text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap}
 .variants td:first-child{white-space:nowrap}.variants td:nth-child(2){min-width:11rem}
 .wide{overflow-x:auto}svg{width:100%;height:auto;background:var(--surface);border:1px solid var(--line);margin:.75rem 0}
-.two{display:grid;grid-template-columns:repeat(auto-fit,minmax(20rem,1fr));gap:1rem}
+.two{display:grid;grid-template-columns:repeat(auto-fill,minmax(20rem,1fr));gap:1rem}
 svg text{font:12px var(--sans);fill:var(--ink)}svg .axis{fill:var(--ink-soft);font-size:11px}
 .ours{fill:var(--accent)}.theirs{fill:var(--ink-soft)}.rail{stroke:var(--line);fill:none}.spread{stroke:var(--ink);fill:none;stroke-width:1.2}
 .case{margin:1.5rem 0;padding:1rem;border:1px solid var(--line);background:var(--surface)}.case h3{margin:0;font-family:var(--serif)}
