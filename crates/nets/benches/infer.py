@@ -6,8 +6,8 @@
 
 One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
 the clock and in processor time, so that another program's load falls on all alike. Of a network that is
-gigabytes large (`vit-g-...`, not its block) no two ways fit beside each other: each runs its eight rounds
-alone and is dropped.
+gigabytes large (`vit-g-...`, not its block) no two other ways fit beside each other: each has its eight rounds
+in turns with likebut alone, and is dropped; its *times* are those of these rounds.
 The networks have random weights and the same shapes on all sides. Those of likebut are halves, as many that
 are published, which it keeps in half the memory (LIKEBUT_BENCH_FULL=1: not). What is not installed, or
 cannot be converted, is left out and said to be. In 8-bit integers OpenVINO runs what nncf quantised with a
@@ -20,6 +20,7 @@ import math
 import statistics
 import sys
 import tempfile
+import time
 import warnings
 
 import torch
@@ -196,7 +197,7 @@ WORKS = [
     ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1, 4, 8), ALL),
     ("vit-g-364", lambda: Vit(1408, 39, 16, 6144, 364, 14), pixels(364), (1, 4, 8), ALL),
 ]
-# Gigabytes of weights: one way at a time; PyTorch compiles one of its blocks, which are alike.
+# Gigabytes of weights: likebut and one other way at a time; PyTorch compiles one of its blocks, which are alike.
 LARGE = ("vit-g-224", "vit-g-364")
 
 
@@ -317,30 +318,64 @@ def onnx_ways(work, net, x, threads, numbers):
             session = None
 
 
-def medians(runs):
+def medians(runs, once):
     """Of each way its milliseconds by the clock and in processor time; all have run in turns."""
-    once = settled if len(runs) > 1 else (lambda run: run())
     rounds = [[once(run) for _, run in runs] for _ in range(ROUNDS + 1)][1:]
     median = lambda i, j: statistics.median(r[i][j] for r in rounds)
     return {name: (median(i, 0), median(i, 1)) for i, (name, _) in enumerate(runs)}
 
 
+def rested(run):
+    """A run after half a second, when others' threads spin no more."""
+    time.sleep(0.5)
+    return run()
+
+
+def rows(runs, large):
+    """Of each way its name, milliseconds by the clock and in processor time, and both divided by those of likebut
+    with the same numbers. Of large networks each other way has turns with that alone, and is then dropped."""
+    if not large:
+        found = medians(list(runs), settled)
+        return [(name, *ms, *over(ms, found[mine(name)])) for name, ms in found.items()]
+    ours, others = {}, []
+    for name, run in runs:
+        if name == mine(name):
+            ours[name] = (run, [])
+            continue
+        run_of_ours, seen = ours[mine(name)]
+        pair = medians([(mine(name), run_of_ours), (name, run)], rested)
+        del run  # before the next way takes its own memory
+        seen.append(pair[mine(name)])
+        others.append((name, *pair[name], *over(pair[name], pair[mine(name)])))
+        print(f"{name}: {others[-1][3]:.2f}", file=sys.stderr, flush=True)
+    median = lambda seen, i: statistics.median(ms[i] for ms in seen)
+    return [(name, median(seen, 0), median(seen, 1), 1.0, 1.0) for name, (_, seen) in ours.items() if seen] + others
+
+
+def mine(name):
+    return "likebut " + name.split()[-1]
+
+
+def over(ms, ours):
+    return ms[0] / ours[0], ms[1] / ours[1]
+
+
 def beside_the_best(rows):
-    """From (work, batch, way, ms): per item, and beside whichever other way is fastest with the same numbers."""
+    """From (work, batch, way, ms, times): per item, and whichever other way is fastest with the same numbers."""
     print("\n## Beside the best of the others, and how time grows with the batch\n")
     print("*Times* is the time of the fastest other way with the same numbers, divided by that of likebut.\n")
     print("| work | numbers | batch | ms an item | the fastest other | times |")
     print("|---|---|--:|--:|---|--:|")
     kinds = {}
-    for work, batch, way, ms in rows:
+    for work, batch, way, ms, times in rows:
         name, kind = way.rsplit(" ", 1)
-        kinds.setdefault((work, kind), {}).setdefault(batch, {})[name] = ms
+        kinds.setdefault((work, kind), {}).setdefault(batch, {})[name] = (ms, times)
     for (work, kind), batches in kinds.items():
         for batch, ways in batches.items():
-            mine = ways.pop("likebut")
-            name = min(ways, key=ways.get, default=None)
-            other = f"{name} | {ways[name] / mine:.2f}" if name else "- | -"
-            print(f"| {work} | {kind} | {batch} | {mine / batch:.2f} | {other} |")
+            ms, _ = ways.pop("likebut")
+            name = min(ways, key=lambda way: ways[way][1], default=None)
+            other = f"{name} | {ways[name][1]:.2f}" if name else "- | -"
+            print(f"| {work} | {kind} | {batch} | {ms / batch:.2f} | {other} |")
 
 
 def main():
@@ -357,7 +392,8 @@ def main():
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
     print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the time of the way")
-    print("named divided by that of likebut with the same numbers, so that more than one is in our favour.\n")
+    print("named divided by that of likebut with the same numbers, so that more than one is in our favour. Ways of a whole")
+    print("ViT-g take turns with likebut two by two, after half a second's rest each.\n")
     machine(a.threads, {"PyTorch": torch, "OpenVINO": openvino, "ONNX Runtime": onnxruntime})
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
@@ -370,21 +406,16 @@ def main():
             continue
         for batch in (b for b in batches if b <= a.most):
             runs = ways(ours, work, make, given, batch, a.threads, numbers)
-            rows = {}
-            for turn in map(lambda way: [way], runs) if work in LARGE else [list(runs)]:
-                rows |= medians(turn)
-                del turn  # before the next way takes its own memory
-                if work in LARGE:
-                    ours.ask("forget")
-            for name, (clock, used) in rows.items():
-                mine = rows["likebut " + name.split()[-1]]
-                print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {clock / mine[0]:.2f} | {used / mine[1]:.2f} |", flush=True)
-            table += [(work, batch, name, clock) for name, (clock, _) in rows.items()]
+            found = rows(runs, work in LARGE)
+            for name, clock, used, times, times_used in found:
+                print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {times:.2f} | {times_used:.2f} |", flush=True)
+            table += [(work, batch, name, clock, times) for name, clock, _, times, _ in found]
+            clocks = {name: clock for name, clock, *_ in found}
             ours.ask("forget")
             net = make().eval().requires_grad_(False)
             count = operations(net, given(1)) * batch
             for kind in numbers:
-                ms = rows[f"likebut {kind}"][0]
+                ms = clocks[f"likebut {kind}"]
                 speeds.append((work, batch, kind, count / ms / 1e6, weights(net, kind) / ms / 1e6))
     beside_the_best(table)
     print("\n## How far from the limit\n")
