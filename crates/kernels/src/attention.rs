@@ -122,6 +122,12 @@ fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, caus
 /// Queries that are worked on at a time: their weights stay in the cache.
 const QUERIES: usize = 128;
 
+/// Pieces that are enough for every thread to have some, and no thread to wait long for the last.
+const PIECES: usize = 16;
+
+/// Queries that are worth packing a head's keys and values for.
+const WORTH_PACKING: usize = 96;
+
 /// Weights that stay in the cache beside little else.
 const MOST_WEIGHTS: usize = 1 << 17;
 
@@ -157,19 +163,22 @@ fn attend<'a>(s: AttentionShape, sees: Sees<'_>, precision: Precision, [q, k, v]
     let packs = precision == Precision::Bf16 && path.multiplies_bf16();
     // What is not packed before is packed for each lot of queries anew: the larger, the better.
     let lot = if packs { QUERIES } else { (MOST_WEIGHTS / keys).max(QUERIES) };
-    let lot = queries.div_ceil(queries.div_ceil(lot));
+    // A head is one piece of work, or a part of its queries where heads are few.
+    let parts = PIECES.div_ceil(batch * heads).min(queries / WORTH_PACKING).max(1);
+    let part = queries.div_ceil(parts);
+    let lot = part.div_ceil(part.div_ceil(lot));
     let scale = (dim as f32).powf(-0.5);
     let out = Shared::from(out);
-    // A head is one piece of work: one picture alone has some for every thread.
-    (0..batch * heads).into_par_iter().with_max_len(1).for_each(|i| {
-        let (item, h) = (i / heads, i % heads);
+    (0..batch * heads * parts).into_par_iter().with_max_len(1).for_each(|i| {
+        let (item, h, begin) = (i / parts / heads, i / parts % heads, i % parts * part);
+        let end = queries.min(begin + part);
         let (valid, causal) = sees.of(item, keys);
         let [k, v] = [k, v].map(|x| x.head((item, keys), (0, keys), h, dim));
         let packed = packs.then(|| [k.t(), v].map(|m| Packed::rounded(path, m)));
         let mut p = WEIGHTS.take();
         p.resize(p.len().max(lot * keys), 0.0);
-        for first in (0..queries).step_by(lot) {
-            let rows = lot.min(queries - first);
+        for first in (begin..end).step_by(lot) {
+            let rows = lot.min(end - first);
             let p = &mut p[..rows * keys];
             let q = q.head((item, queries), (first, rows), h, dim);
             let causal = causal.then_some(first);
