@@ -129,15 +129,18 @@ fn numbers(n: usize) -> Vec<f32> {
     (0..n).map(|i| (i.wrapping_mul(2_654_435_761) >> 16 & 0xff) as f32 / 128.0 - 1.0).collect()
 }
 
-/// Seconds of the fastest run in some tenths of a second.
+/// Seconds of a run, of the fastest lot in some tenths of a second. A lot takes some milliseconds: a thread's clock
+/// is put right now and then, and one run of microseconds may seem to have taken none.
 fn best(mut run: impl FnMut()) -> f64 {
+    let start = Instant::now();
     run();
+    let lot = (3e-3 / start.elapsed().as_secs_f64()).clamp(1.0, 1e4) as usize;
     let mut best = f64::MAX;
     let begin = Instant::now();
     while begin.elapsed().as_secs_f64() < 0.4 {
         let start = seconds();
-        run();
-        best = best.min(seconds() - start);
+        (0..lot).for_each(|_| run());
+        best = best.min((seconds() - start) / lot as f64);
     }
     best
 }

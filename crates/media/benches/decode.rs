@@ -10,14 +10,15 @@ use domain::Sampling;
 fn main() -> media::Result<()> {
     let dir = tempfile::tempdir().map_err(|source| media::Error::Io { path: std::env::temp_dir(), source })?;
     let path = |name: &str| dir.path().join(name);
-    println!("{:<44} {:>10} {:>12}", "", "median ms", "per second");
+    println!("| file | what | median ms | per second |");
+    println!("|---|---|--:|--:|");
 
     let photo = textured(1920, 1080, 0);
     media::write_jpeg(&path("photo.jpg"), &photo, 90)?;
     media::write_png(&path("photo.png"), &photo)?;
-    row("JPEG 1920×1080", 15, || middle(&path("photo.jpg")))?;
-    row("PNG 1920×1080", 15, || middle(&path("photo.png")))?;
-    row("thumb 1920×1080 to 256", 15, || {
+    row("JPEG 1920×1080", "decode", 15, || middle(&path("photo.jpg")))?;
+    row("PNG 1920×1080", "decode", 15, || middle(&path("photo.png")))?;
+    row("frame 1920×1080", "thumb of 256", 15, || {
         media::thumb(&photo, 256);
         Ok(())
     })?;
@@ -32,13 +33,13 @@ fn main() -> media::Result<()> {
         }
         clip.finish()?;
         let ms = start.elapsed().as_secs_f64() * 1000.0 / (24 * secs) as f64;
-        println!("{:<44} {ms:>10.2} {:>12.0}", format!("H.264 {width}×{height} write, a frame"), 1000.0 / ms);
-        let what = format!("H.264 {width}×{height} {secs} s");
-        row(&format!("{what}: open only"), 15, || media::open(&name, &media::Limits::default()).map(drop))?;
-        row(&format!("{what}: middle frame, by seeking"), 9, || middle(&name))?;
-        row(&format!("{what}: 15 frames, uniform"), 5, || sample(&name, Sampling::Uniform(15)))?;
+        let file = format!("H.264 {width}×{height}, {secs} s");
+        println!("| {file} | write, a frame | {ms:.2} | {:.1} |", 1000.0 / ms);
+        row(&file, "open only", 15, || media::open(&name, &media::Limits::default()).map(drop))?;
+        row(&file, "middle frame, by seeking", 9, || middle(&name))?;
+        row(&file, "15 frames, uniform", 5, || sample(&name, Sampling::Uniform(15)))?;
         // Not kept at once: a second's frames at a time.
-        row(&format!("{what}: all frames"), 3, || {
+        row(&file, "all frames", 3, || {
             let file = media::open(&name, &media::Limits::default())?;
             for second in 0..secs {
                 file.frames(&(second * 24..second * 24 + 24).collect::<Vec<_>>())?;
@@ -57,7 +58,7 @@ fn sample(path: &Path, sampling: Sampling) -> media::Result<()> {
     media::open(path, &media::Limits::default())?.sample(&sampling, None).map(drop)
 }
 
-fn row(name: &str, runs: usize, mut work: impl FnMut() -> media::Result<()>) -> media::Result<()> {
+fn row(file: &str, what: &str, runs: usize, mut work: impl FnMut() -> media::Result<()>) -> media::Result<()> {
     let mut times = Vec::new();
     for _ in 0..runs {
         let start = Instant::now();
@@ -66,7 +67,7 @@ fn row(name: &str, runs: usize, mut work: impl FnMut() -> media::Result<()>) -> 
     }
     times.sort_by(f64::total_cmp);
     let median = times[runs / 2];
-    println!("{name:<44} {median:>10.2} {:>12.1}", 1000.0 / median);
+    println!("| {file} | {what} | {median:.2} | {:.1} |", 1000.0 / median);
     Ok(())
 }
 

@@ -40,12 +40,12 @@ fn encode(threads: usize) {
     });
 }
 
-fn row(name: &str, items: usize, runs: usize, mut work: impl FnMut()) {
-    work();
+fn row(name: &str, items: usize, runs: usize, mut work: impl FnMut() + Send) {
+    nets::together(&mut work);
     let mut times: Vec<f64> = (0..runs)
         .map(|_| {
             let start = Instant::now();
-            work();
+            nets::together(&mut work);
             start.elapsed().as_secs_f64()
         })
         .collect();
