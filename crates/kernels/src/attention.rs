@@ -8,7 +8,7 @@
 use crate::cpu::{Path, at_width, fma};
 use crate::exp::exp;
 use crate::norm::lane_sum;
-use crate::product::{Mat, Packed, Precision, Shared, small, small_packed};
+use crate::product::{Mat, PIECES, Packed, Precision, Shared, small, small_packed};
 use rayon::prelude::*;
 use std::cell::Cell;
 
@@ -121,9 +121,6 @@ fn weights(path: Path, p: &mut [f32], q: Mat<'_>, k: Mat<'_>, valid: usize, caus
 
 /// Queries that are worked on at a time: their weights stay in the cache.
 const QUERIES: usize = 128;
-
-/// Pieces that are enough for every thread to have some, and no thread to wait long for the last.
-const PIECES: usize = 16;
 
 /// Queries that are worth packing a head's keys and values for.
 const WORTH_PACKING: usize = 96;

@@ -333,7 +333,8 @@ def rested(run):
 
 def rows(runs, large):
     """Of each way its name, milliseconds by the clock and in processor time, and both divided by those of likebut
-    with the same numbers. Of large networks each other way has turns with that alone, and is then dropped."""
+    with the same numbers. Of large networks each other way has turns with that alone, and is then dropped; who has
+    nobody beside it runs by itself."""
     if not large:
         found = medians(list(runs), settled)
         return [(name, *ms, *over(ms, found[mine(name)])) for name, ms in found.items()]
@@ -348,8 +349,11 @@ def rows(runs, large):
         seen.append(pair[mine(name)])
         others.append((name, *pair[name], *over(pair[name], pair[mine(name)])))
         print(f"{name}: {others[-1][3]:.2f}", file=sys.stderr, flush=True)
+    for name, (run, seen) in ours.items():
+        if not seen:
+            seen.append(medians([(name, run)], rested)[name])
     median = lambda seen, i: statistics.median(ms[i] for ms in seen)
-    return [(name, median(seen, 0), median(seen, 1), 1.0, 1.0) for name, (_, seen) in ours.items() if seen] + others
+    return [(name, median(seen, 0), median(seen, 1), 1.0, 1.0) for name, (_, seen) in ours.items()] + others
 
 
 def mine(name):
@@ -360,14 +364,14 @@ def over(ms, ours):
     return ms[0] / ours[0], ms[1] / ours[1]
 
 
-def beside_the_best(rows):
+def beside_the_best(table):
     """From (work, batch, way, ms, times): per item, and whichever other way is fastest with the same numbers."""
     print("\n## Beside the best of the others, and how time grows with the batch\n")
     print("*Times* is the time of the fastest other way with the same numbers, divided by that of likebut.\n")
     print("| work | numbers | batch | ms an item | the fastest other | times |")
     print("|---|---|--:|--:|---|--:|")
     kinds = {}
-    for work, batch, way, ms, times in rows:
+    for work, batch, way, ms, times in table:
         name, kind = way.rsplit(" ", 1)
         kinds.setdefault((work, kind), {}).setdefault(batch, {})[name] = (ms, times)
     for (work, kind), batches in kinds.items():
@@ -389,6 +393,10 @@ def main():
     warnings.simplefilter("ignore")
     ours = Ours(a.program, a.threads)
     only = [name for name in a.only.split(",") if name]
+    if unknown := set(only) - {work for work, *_ in WORKS}:
+        parser.error(f"--only: no work is called {', '.join(sorted(unknown))}; there are {', '.join(w for w, *_ in WORKS)}")
+    if a.most < 1 or a.threads < 1:
+        parser.error("--most and --threads: at least 1")
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
     print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the time of the way")
