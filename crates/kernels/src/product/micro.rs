@@ -241,7 +241,7 @@ tile_of!(PortableF32: PlainF32, 4 / 2 / 1 by 2);
 tile_of!(PortableBf16: PlainBf16, 4 / 2 / 1 by 2);
 tile_of!(PortableInt8: PlainInt8, 4 / 2 / 1 by 2);
 #[cfg(target_arch = "x86_64")]
-tile_of!(Avx2Int8: YmmInt8, 4 / 2 / 1 by 2, "avx2,fma");
+tile_of!(Avx2Int8: YmmInt8, 5 / 3 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2Vnni: YmmVnni, 6 / 4 / 2 by 2, "avx2,avxvnni");
 #[cfg(target_arch = "x86_64")]
@@ -249,7 +249,7 @@ tile_of!(Avx512Int8: ZmmInt8, 14 / 8 / 4 by 2, "avx512f,avx512vnni");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx2F32: YmmF32, 6 / 4 / 2 by 2, "avx2,fma,f16c");
 #[cfg(target_arch = "x86_64")]
-tile_of!(Avx2Bf16: YmmBf16, 6 / 4 / 2 by 2, "avx2,fma");
+tile_of!(Avx2Bf16: YmmBf16, 5 / 3 / 2 by 2, "avx2,fma");
 #[cfg(target_arch = "x86_64")]
 tile_of!(Avx512F32: ZmmF32, 12 / 8 / 4 by 2, "avx512f");
 #[cfg(target_arch = "x86_64")]
@@ -497,12 +497,9 @@ mod x86 {
         _mm256_setzero_si256(),
         |b| _mm256_loadu_si256(b.cast()),
         |s, a, w| {
-            // Bytes 0 and 2, then 1 and 3, as 16 bits: nothing saturates, which products of
-            // adjacent bytes would.
-            let a = _mm256_set1_epi32(a.cast::<i32>().read());
-            let even = _mm256_srai_epi16::<8>(_mm256_slli_epi16::<8>(w));
-            let s = _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_and_si256(a, _mm256_set1_epi16(0xff)), even));
-            _mm256_add_epi32(s, _mm256_madd_epi16(_mm256_srli_epi16::<8>(a), _mm256_srai_epi16::<8>(w)))
+            // Sums of two adjacent products stay within 16 bits, since the right factor's bytes are at most 64.
+            let pairs = _mm256_maddubs_epi16(_mm256_set1_epi32(a.cast::<i32>().read()), w);
+            _mm256_add_epi32(s, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)))
         },
         |s, to| _mm256_storeu_ps(to, _mm256_cvtepi32_ps(s))
     );

@@ -45,6 +45,9 @@ const MOST_ROWS: usize = 96;
 /// Multiplications that are worth waking another thread for.
 const WORTH_SHARING: usize = 1 << 21;
 
+/// Pieces that are enough for every thread to have some, and no thread to wait long for the last.
+pub(crate) const PIECES: usize = 16;
+
 /// Numbers of a right factor that are worth keeping as halves. Widening them costs a fiftieth of a batch's time;
 /// fewer stay in the cache, and gain nothing.
 const WORTH_HALVING: usize = 1 << 18;
@@ -70,8 +73,20 @@ enum Kind {
     Bf16,
     /// Of the right factor alone: halves, which say what f32 said, to the bit.
     F16,
-    /// Four bytes: unsigned, 128 above their meaning, in the left factor, signed in the right.
+    /// Four bytes: unsigned, 128 above their meaning, in the left factor, signed in the right, where the largest of a
+    /// column is [`most_byte`].
     Int8,
+}
+
+/// What the largest number of a right factor's column becomes as a byte. Where no instruction adds four products at
+/// once, two are added in 16 bits, which hold 255 · 64 + 255 · 64: there a bit of each weight is given up rather than a
+/// quarter of the speed. (OpenVINO does the same there; ONNX Runtime lets such sums saturate.)
+fn most_byte(path: Path) -> u8 {
+    match path {
+        #[cfg(target_arch = "x86_64")]
+        Path::Avx2 | Path::Avx512 if !path.multiplies_bytes() => 64,
+        _ => 127,
+    }
 }
 
 impl Kind {
@@ -429,8 +444,9 @@ impl Packed {
         half::suffice(path, &b).then(|| Self::on(path, b, Kind::F16))
     }
 
-    /// As signed bytes: each column divided by a scale of its own, so that its largest number is
-    /// ±127. The rows of the left factor are turned into bytes in the same way when they come.
+    /// As signed bytes: each column divided by a scale of its own, so that its largest number is ±127, or ±64 on
+    /// processors from before there was an instruction for bytes (AVX-VNNI, AVX-512 VNNI). The rows of the left factor
+    /// are turned into bytes when they come, their largest number to ±127.
     pub fn int8(b: Mat<'_>) -> Self {
         Self::on(Path::chosen(), b, Kind::Int8)
     }
@@ -442,7 +458,10 @@ impl Packed {
 
     fn on(path: Path, b: Mat<'_>, kind: Kind) -> Self {
         let (k, n) = (b.rows, b.cols);
-        let (scales, sums) = if kind == Kind::Int8 { pack::scales_of_columns(&b) } else { Default::default() };
+        let (scales, sums) = match kind {
+            Kind::Int8 => pack::scales_of_columns(&b, most_byte(path)),
+            _ => Default::default(),
+        };
         let words = pack::whole(path, &b, kind, &scales, n.saturating_mul(k) > WORTH_SHARING);
         Self { path, kind, rows: k, cols: n, words, scales, sums }
     }
@@ -561,8 +580,8 @@ impl Job<'_> {
         let cols = if whole || !shared {
             n
         } else {
-            // Few rows, or a long k: enough pieces for every thread to have some.
-            cut(n, n.div_ceil(16usize.div_ceil(m.div_ceil(rows))).max(3 * T::COLS), T::COLS)
+            // Few rows, or a long k.
+            cut(n, n.div_ceil(PIECES.div_ceil(m.div_ceil(rows))).max(3 * T::COLS), T::COLS)
         };
         let (down, across) = (m.div_ceil(rows), n.div_ceil(cols));
         let made;

@@ -182,15 +182,15 @@ pub(super) fn scales_of_rows(path: Path, m: &Mat<'_>, rows: (usize, usize), scal
     }
 }
 
-/// For each column what its numbers are divided by to become bytes, and 128 times the bytes' sum.
-pub(super) fn scales_of_columns(m: &Mat<'_>) -> (Vec<f32>, Vec<f32>) {
+/// For each column what its numbers are divided by to become bytes, the largest this one, and 128 times the bytes' sum.
+pub(super) fn scales_of_columns(m: &Mat<'_>, most_byte: u8) -> (Vec<f32>, Vec<f32>) {
     let column = |c: usize| (0..m.rows).map(move |k| m.data[m.at(k, c)]);
     (0..m.cols)
         .into_par_iter()
         .map(|c| {
             // As in `scales_body`.
             let (most, none) = column(c).fold((0.0f32, 0.0), |(most, none), x| (most.max(x.abs()), none + x * 0.0));
-            let scale = most / 127.0 + none;
+            let scale = most / f32::from(most_byte) + none;
             let sum: i64 = column(c).map(|x| i64::from(signed_byte(x, scale))).sum();
             (scale, sum as f32 * 128.0)
         })
