@@ -2,7 +2,8 @@
 
     cargo bench -p likebut-nets --bench infer --no-run     # prints the program's path
     pip install torch openvino nncf onnx onnxruntime
-    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH] > results/kernels.md
+    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH]
+        [--without 'PyTorch eager bf16,...'] > results/kernels.md
 
 One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
 the clock and in processor time, so that another program's load falls on all alike. Of a network that is
@@ -11,7 +12,8 @@ in turns with likebut alone, and is dropped; its *times* are those of these roun
 The networks have random weights and the same shapes on all sides. Those of likebut are halves, as many that
 are published, which it keeps in half the memory (LIKEBUT_BENCH_FULL=1: not). What is not installed, or
 cannot be converted, is left out and said to be. In 8-bit integers OpenVINO runs what nncf quantised with a
-few random inputs, ONNX Runtime what it quantises dynamically.
+few random inputs, ONNX Runtime what it quantises dynamically. Ways `--without` which it runs are those that would
+take hours: PyTorch in bf16 where the processor has no instruction for it, seven times as long as in f32.
 """
 
 import argparse
@@ -197,6 +199,8 @@ WORKS = [
     ("vit-g-224", lambda: Vit(1408, 39, 16, 6144, 224, 14), pixels(224), (1, 4, 8), ALL),
     ("vit-g-364", lambda: Vit(1408, 39, 16, 6144, 364, 14), pixels(364), (1, 4, 8), ALL),
 ]
+# What it is compared with.
+WAYS = ("PyTorch eager", "PyTorch compiled", "OpenVINO", "ONNX Runtime")
 # Gigabytes of weights: likebut and one other way at a time; PyTorch compiles one of its blocks, which are alike.
 LARGE = ("vit-g-224", "vit-g-364")
 
@@ -223,7 +227,7 @@ def ceiling(ours, work, kind, count):
     return count / ms / 1e6
 
 
-def ways(ours, work, make, given, batch, threads, numbers):
+def ways(ours, work, make, given, batch, threads, numbers, without):
     """Each way's name and a function that runs it once. Of a way that was dropped nothing is kept."""
     for kind in numbers:
         yield f"likebut {kind}", lambda kind=kind: ours.run(work, batch, kind)
@@ -232,6 +236,8 @@ def ways(ours, work, make, given, batch, threads, numbers):
         if kind in numbers:
             y = x.to(dtype) if x.is_floating_point() else x
             yield f"PyTorch eager {kind}", torch_way(frozen().to(dtype), y)
+            if f"PyTorch compiled {kind}" in without:
+                continue
             try:
                 compiled = torch_way(compiled_form(work, frozen().to(dtype)), y)
                 compiled()
@@ -388,20 +394,28 @@ def main():
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
     parser.add_argument("--most", type=int, default=32, help="the largest batch")
+    parser.add_argument("--without", default="", help="ways not to run, as the tables name them")
     a = parser.parse_args()
     torch.set_num_threads(a.threads)
     warnings.simplefilter("ignore")
-    ours = Ours(a.program, a.threads)
     only = [name for name in a.only.split(",") if name]
     if unknown := set(only) - {work for work, *_ in WORKS}:
         parser.error(f"--only: no work is called {', '.join(sorted(unknown))}; there are {', '.join(w for w, *_ in WORKS)}")
+    without = {name for name in a.without.split(",") if name}
+    others = {f"{way} {kind}" for way in WAYS for kind in ALL}
+    if unknown := without - others:
+        parser.error(f"--without: nothing is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(others))}")
     if a.most < 1 or a.threads < 1:
         parser.error("--most and --threads: at least 1")
+    ours = Ours(a.program, a.threads)
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
     print("Medians of seven rounds in which each way runs, and is timed, once it has run for a while; *times* is the time of the way")
     print("named divided by that of likebut with the same numbers, so that more than one is in our favour. Ways of a whole")
-    print("ViT-g take turns with likebut two by two, after half a second's rest each.\n")
+    print("ViT-g take turns with likebut two by two, after half a second's rest each.")
+    if without:
+        print(f"Not run: {', '.join(sorted(without))}.")
+    print()
     machine(a.threads, {"PyTorch": torch, "OpenVINO": openvino, "ONNX Runtime": onnxruntime})
     print("| work | batch | how | ms | its CPU ms | times, by the clock | times, in CPU time |")
     print("|---|--:|---|--:|--:|--:|--:|")
@@ -413,8 +427,8 @@ def main():
         if only and work not in only:
             continue
         for batch in (b for b in batches if b <= a.most):
-            runs = ways(ours, work, make, given, batch, a.threads, numbers)
-            found = rows(runs, work in LARGE)
+            runs = ways(ours, work, make, given, batch, a.threads, numbers, without)
+            found = rows((way for way in runs if way[0] not in without), work in LARGE)
             for name, clock, used, times, times_used in found:
                 print(f"| {work} | {batch} | {name} | {clock:.1f} | {used:.1f} | {times:.2f} | {times_used:.2f} |", flush=True)
             table += [(work, batch, name, clock, times) for name, clock, _, times, _ in found]

@@ -33,7 +33,7 @@ use crate::filed::{Filed, digest_of, groups};
 use crate::follow::{Record, made_of};
 use crate::imported::families;
 use crate::questions::Asked;
-use crate::recipe::{Precision, RecipeError, begins, headless, is_default, text};
+use crate::recipe::{Precision, RecipeError, begins, headless, is_default, parsed, text};
 use crate::reproduce::{frames_of, protocol};
 use crate::run::{Ended, Pauses, Progress, TrainError};
 use crate::tokens::Tokens;
@@ -168,8 +168,7 @@ impl Finetune {
 
     /// From its text.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self =
-            toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
+        let recipe: Self = parsed(text)?;
         if let Some(head) = &recipe.head {
             head.check().map_err(RecipeError::Wrong)?;
         }

@@ -25,7 +25,7 @@ use crate::checkpoint::replace;
 use crate::compose::{Learns, Rows, Settings};
 use crate::follow::machine;
 use crate::questions::Asked;
-use crate::recipe::{RecipeError, text};
+use crate::recipe::{RecipeError, parsed, text};
 use crate::run::{Ended, Pauses, Progress, TrainError, train};
 use benchmarks::{Benchmark, Protocol, sets::triplets};
 use domain::{Digest, Split};
@@ -84,8 +84,7 @@ impl Imported {
 
     /// From a file; its paths then start from where it lies.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
-        let mut recipe: Self =
-            toml::from_str(&text(path)?).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
+        let mut recipe: Self = parsed(&text(path)?)?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
         let s = &recipe.compose;
         if s.learns != Learns::Head {

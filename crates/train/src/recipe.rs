@@ -150,6 +150,16 @@ pub enum RecipeError {
     Wrong(String),
 }
 
+/// A recipe of any kind from its text; an error names the line.
+pub(crate) fn parsed<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, RecipeError> {
+    toml::from_str(text).map_err(|e| {
+        let line = e.span().map_or(1, |span| text[..span.start.min(text.len())].matches('\n').count() + 1);
+        // What was typed stands in it.
+        let what: String = e.message().chars().take(300).map(|c| if c.is_control() { ' ' } else { c }).collect();
+        RecipeError::Wrong(format!("line {line}: {what}"))
+    })
+}
+
 impl Recipe {
     /// From a file.
     pub fn open(path: &Path) -> Result<Self, RecipeError> {
@@ -158,8 +168,7 @@ impl Recipe {
 
     /// From its text.
     pub fn parse(text: &str) -> Result<Self, RecipeError> {
-        let recipe: Self =
-            toml::from_str(text).map_err(|e| RecipeError::Wrong(e.to_string().trim().replace('\n', " ")))?;
+        let recipe: Self = parsed(text)?;
         recipe.head.check().map_err(RecipeError::Wrong)?;
         if let Some(c) = &recipe.covr2 {
             c.check().map_err(RecipeError::Wrong)?;

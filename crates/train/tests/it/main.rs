@@ -190,7 +190,7 @@ fn wrong_recipes_are_refused_with_reasons() {
         ("top_k = 3", "top_k = 9", "top_k"),
         ("train = 6", "train = 1", "more families"),
         ("patch = 28", "patch = 21", "coarse patches"),
-        ("tags = 1.0", "tag = 1.0", "unknown field"),
+        ("tags = 1.0", "tag = 1.0", "line 26: unknown field"),
         ("seed = 7", "", "seed"),
         ("families = 3\ntriplets = 4", "families = 1\ntriplets = 1", "batch of one"),
         ("top_k = 3", "top_k = 3\nbegin = \"slots\"", "as many as"),
@@ -204,6 +204,9 @@ fn wrong_recipes_are_refused_with_reasons() {
         let error = Recipe::parse(&RECIPE.replacen(from, to, 1)).expect_err(to).to_string();
         assert!(error.contains(reason), "{to}: {error}");
     }
+    let long = format!("top_k = {:?}", "k".repeat(1 << 17));
+    let error = Recipe::parse(&RECIPE.replacen("top_k = 3", &long, 1)).unwrap_err().to_string();
+    assert!(error.contains("line 9: ") && error.len() < 400, "{error}");
 }
 
 #[test]
