@@ -2,11 +2,12 @@
 
     cargo bench -p likebut-nets --bench step --no-run     # prints the program's path
     pip install torch
-    python crates/nets/benches/step.py PROGRAM [--threads 2] > results/step.md
+    python crates/nets/benches/step.py PROGRAM [--threads 2] [--numbers f32,bf16] > results/step.md
 
 A step is forward and backward, without the optimiser's. Medians of seven rounds after one for warming up; the
 networks have random weights and the same shapes on both sides. PyTorch computes in f32 or under autocast to
-bf16, eager and compiled; likebut in f32, or with bf16 products that are added up in f32.
+bf16, eager and compiled; likebut in f32, or with bf16 products that are added up in f32. Without an instruction for bf16, PyTorch takes
+several times as long in it as in f32: `--numbers f32` leaves it out.
 """
 
 import argparse
@@ -21,6 +22,8 @@ from torch import nn
 
 # Width, heads, MLP, picture and patch of each shape that the bench program knows.
 SHAPES = {"6×192-50": (192, 3, 768, 112, 16), "6×256-65": (256, 4, 1024, 128, 16)}
+
+NUMBERS = ("f32", "bf16")
 
 
 class Block(nn.Module):
@@ -93,7 +96,10 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--numbers", type=lambda t: t.split(","), default=list(NUMBERS))
     a = parser.parse_args()
+    if unknown := set(a.numbers) - set(NUMBERS):
+        parser.error(f"--numbers {','.join(sorted(unknown))}: there are {', '.join(NUMBERS)}")
     torch.set_num_threads(a.threads)
     warnings.simplefilter("ignore")
     ours = Ours(a.program, a.threads)
@@ -107,7 +113,7 @@ def main():
     print("|---|--:|---|--:|--:|--:|--:|--:|--:|")
     for shape in SHAPES:
         for batch in (64, 128):
-            for numbers in ("f32", "bf16"):
+            for numbers in a.numbers:
                 runs = list(ways(ours, shape, batch, numbers))
                 rounds = [[[settled(run) for run in both] for _, both in runs] for _ in range(ROUNDS + 1)][1:]
                 median = lambda i, what, j: statistics.median(r[i][what][j] for r in rounds)
