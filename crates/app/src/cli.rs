@@ -912,6 +912,27 @@ mod tests {
         assert!(command.render_help().to_string().contains("130  stopped by Ctrl-C"));
     }
 
+    /// Else who follows README.md from its first command to its last has his own pictures among the project's files,
+    /// and the checks complain of them.
+    #[test]
+    fn git_ignores_what_readmes_commands_write_here() {
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let [readme, ignored] = ["README.md", ".gitignore"].map(|f| std::fs::read_to_string(root.join(f)).expect(f));
+        let command = command();
+        let out = command.find_subcommand("demo").and_then(|c| c.get_arguments().find(|a| a.get_id() == "out"));
+        let mut folders = vec![out.expect("demo has --out").get_default_values()[0].to_str().expect("a name")];
+        for line in readme.lines().filter_map(|l| l.strip_prefix("$ likebut ")) {
+            let mut words = line.split_whitespace();
+            if words.any(|w| w == "scenes" || w == "--out") {
+                folders.push(words.next().and_then(|f| f.split('/').next()).expect("a folder"));
+            }
+        }
+        assert!(folders.len() > 3, "{folders:?}");
+        for folder in folders {
+            assert!(ignored.lines().any(|l| l == format!("/{folder}")), "`/{folder}` is not in .gitignore");
+        }
+    }
+
     #[test]
     fn inputs_keep_the_order_in_which_they_were_typed() {
         let inputs = |args: &[&str]| {
