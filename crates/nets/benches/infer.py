@@ -2,7 +2,7 @@
 
     cargo bench -p likebut-nets --bench infer --no-run     # prints the program's path
     pip install torch openvino nncf onnx onnxruntime
-    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--most BATCH]
+    python crates/nets/benches/infer.py PROGRAM [--threads 2] [--only vit-g-block-224,...] [--least BATCH] [--most BATCH]
         [--without 'PyTorch eager bf16,...'] > results/kernels.md
 
 One round runs each way once; a table row holds the medians of seven rounds after one for warming up, by
@@ -317,6 +317,7 @@ def onnx_ways(work, net, x, threads, kinds):
         plain, small = f"{folder}/plain.onnx", f"{folder}/int8.onnx"
         try:
             torch.onnx.export(net, (x,), plain, input_names=["x"], dynamo=False, opset_version=17)
+            net = None  # of a whole ViT-g there is no room for three while it is quantised
             if "int8" in kinds:
                 # Weights that a matrix product reads; quantised when they are, inputs as they come.
                 only = ["MatMul", "Gemm"]
@@ -325,7 +326,6 @@ def onnx_ways(work, net, x, threads, kinds):
         except Exception as error:
             print(f"ONNX cannot hold {work}: {error}", file=sys.stderr)
             return
-        del net
         data = {"x": x.numpy()}
         for kind in kinds:
             path = small if kind == "int8" else plain
@@ -403,6 +403,7 @@ def main():
     parser.add_argument("program")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--only", default="")
+    parser.add_argument("--least", type=int, default=1, help="the smallest batch")
     parser.add_argument("--most", type=int, default=32, help="the largest batch")
     parser.add_argument("--without", default="", help="ways not to run, as the tables name them")
     a = parser.parse_args()
@@ -415,8 +416,8 @@ def main():
     others = {f"{way} {kind}" for way in WAYS for kind in ALL}
     if unknown := without - others:
         parser.error(f"--without: nothing is called {', '.join(sorted(unknown))}; there are {', '.join(sorted(others))}")
-    if a.most < 1 or a.threads < 1:
-        parser.error("--most and --threads: at least 1")
+    if not 1 <= a.least <= a.most or a.threads < 1:
+        parser.error("--least, --most and --threads: at least 1, and --least no more than --most")
     ours = Ours(a.program, a.threads)
     print("# Frozen networks beside PyTorch, OpenVINO and ONNX Runtime\n")
     print("Written by `crates/nets/benches/infer.py`; do not edit.")
@@ -434,7 +435,7 @@ def main():
     for work, make, given, batches, numbers in WORKS:
         if only and work not in only:
             continue
-        for batch in (b for b in batches if b <= a.most):
+        for batch in (b for b in batches if a.least <= b <= a.most):
             runs = ways(ours, work, make, given, batch, a.threads, numbers, without)
             found = rows(runs, work in LARGE)
             for name, clock, used, times, times_used in found:
@@ -447,6 +448,7 @@ def main():
             for kind in numbers:
                 ms = clocks[f"likebut {kind}"]
                 speeds.append((work, batch, kind, count / ms / 1e6, weights(net, kind) / ms / 1e6))
+            del net
     beside_the_best(table)
     # The machine may be at work on something else for the second that each takes: a limit is the most that was seen.
     alone, units, memory = ({k: v and max(v, now[k]) for k, v in then.items()} for then, now in zip(before, limits(ours)))
