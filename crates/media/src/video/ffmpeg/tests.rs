@@ -90,6 +90,32 @@ fn every_foreign_file_of_the_zoo_too() {
 }
 
 #[test]
+fn a_turned_clip_is_the_upright_one_turned() {
+    let dir = tempfile::tempdir().unwrap();
+    let Some(path) = clip(dir.path(), "clip.mp4", "-c:v mpeg4 -g 25") else { return };
+    let mut bytes = std::fs::read(&path).unwrap();
+    // The matrix in the track's header: x' = -y, y' = x; sixteen bits of each number are its fraction, of the last thirty.
+    let (one, minus_one) = (1u32 << 16, (-1i32 << 16) as u32);
+    let matrix = |m: [u32; 4]| [m[0], m[1], 0, m[2], m[3], 0, 0, 0, 1 << 30].map(u32::to_be_bytes).concat();
+    let header = bytes.windows(4).position(|w| w == b"tkhd").unwrap();
+    let straight = matrix([one, 0, 0, one]);
+    let at = header + bytes[header..].windows(straight.len()).position(|w| w == straight).unwrap();
+    bytes[at..at + straight.len()].copy_from_slice(&matrix([0, one, minus_one, 0]));
+    let turned = dir.path().join("turned.mp4");
+    std::fs::write(&turned, bytes).unwrap();
+
+    let (straight, turned) = (opened(&path), opened(&turned));
+    assert_eq!((straight.size(), turned.size()), ((160, 120), (120, 160)));
+    let frame = |file: &Foreign| file.frames(&[7], Limits::default().deadline()).unwrap().remove(0);
+    let (straight, turned) = (frame(&straight), frame(&turned));
+    let at = |f: &Frame, x: u32, y: u32| f.rgb[((y * f.width + x) * 3) as usize..][..3].to_vec();
+    // A quarter turn to the right: what was on the left is on top.
+    for (x, y) in [(0, 0), (100, 20), (159, 119)] {
+        assert_eq!(at(&straight, x, y), at(&turned, straight.height - 1 - y, x), "{x}, {y}");
+    }
+}
+
+#[test]
 fn near_frames_run_together() {
     let dir = tempfile::tempdir().unwrap();
     let Some(path) = clip(dir.path(), "clip.avi", "-c:v mpeg4 -g 25") else { return };
