@@ -70,34 +70,6 @@ pub(crate) struct Foreign {
     pub duration_secs: f64,
 }
 
-/// What `ffprobe` is asked for: no more, since tags may say whatever they like at any length.
-const ENTRIES: &str = "packet=stream_index,pts_time,duration_time,pos,flags:\
-    stream=index,codec_type,codec_name,width,height,sample_aspect_ratio,color_space:\
-    stream_disposition=attached_pic:stream_tags=rotate:stream_side_data=rotation";
-
-/// What `ffprobe` says of the picture streams and their packets, in the order of the file.
-#[derive(serde::Deserialize)]
-struct Answer<'a> {
-    #[serde(borrow, default)]
-    packets: Vec<Packet<'a>>,
-    #[serde(default)]
-    streams: Vec<serde_json::Value>,
-}
-
-/// One packet; empty where nothing is known.
-#[derive(serde::Deserialize)]
-struct Packet<'a> {
-    stream_index: u64,
-    #[serde(default)]
-    pts_time: &'a str,
-    #[serde(default)]
-    duration_time: &'a str,
-    #[serde(default)]
-    pos: &'a str,
-    #[serde(default)]
-    flags: &'a str,
-}
-
 /// What `ffprobe` says of the picture stream.
 struct Stream {
     index: u64,
@@ -113,21 +85,25 @@ struct Stream {
 pub(crate) fn open(path: &Path, container: Container, what: &str, limits: &Limits) -> Result<Foreign> {
     let tools = tools().ok_or_else(|| Error::NeedsFfmpeg(what.to_owned()))?;
     let deadline = limits.deadline();
-    // All of one process: to start one takes longer than to look through a clip.
     let mut probe = input(&tools.ffprobe, path, container, &["-v", "error"]);
-    probe.args(["-select_streams", "v", "-of", "json=compact=1", "-show_entries", ENTRIES]);
-    let text = collect(probe, 160 * limits.max_frames as u64 + (16 << 20), deadline)?;
-    let answer: Answer = serde_json::from_slice(&text)
-        .map_err(|e| Error::Corrupt(format!("{what}: ffprobe's answer cannot be read: {e}")))?;
-    let stream = Stream::read(&answer.streams, what)?;
+    probe.args(["-show_streams", "-of", "json"]);
+    let stream = Stream::read(&collect(probe, 16 << 20, deadline)?, what)?;
     limits.check_pixels(stream.width.into(), stream.height.into())?;
 
+    let mut probe = input(&tools.ffprobe, path, container, &["-v", "error"]);
+    probe.args(["-select_streams", &stream.index.to_string(), "-show_entries"]);
+    probe.args(["packet=pts_time,duration_time,pos,flags", "-of", "csv=p=0"]);
+    let text = collect(probe, 64 * limits.max_frames as u64 + 4096, deadline)?;
     let mut stamps = Vec::new();
     let mut last_secs: f64 = 0.0;
-    // D: decoded, but an edit list hides it.
-    for packet in answer.packets.iter().filter(|p| p.stream_index == stream.index && !p.flags.contains('D')) {
-        stamps.push((packet.pts_time.parse::<f64>().ok(), packet.pos.parse::<u64>().ok(), packet.flags.contains('K')));
-        last_secs = packet.duration_time.parse().unwrap_or(last_secs);
+    for line in String::from_utf8_lossy(&text).lines() {
+        let mut cells = line.split(',');
+        let [pts, duration, place, flags] = std::array::from_fn(|_| cells.next().unwrap_or(""));
+        // D: decoded, but an edit list hides it.
+        if !line.is_empty() && !flags.contains('D') {
+            stamps.push((pts.parse::<f64>().ok(), place.parse::<u64>().ok(), flags.contains('K')));
+            last_secs = duration.parse().unwrap_or(last_secs);
+        }
     }
     if stamps.is_empty() {
         return Err(Error::Corrupt(format!("{what} with no frames")));
@@ -358,11 +334,14 @@ impl Foreign {
 }
 
 impl Stream {
-    /// Of those, the largest that is no cover.
-    fn read(streams: &[serde_json::Value], what: &str) -> Result<Self> {
+    fn read(json: &[u8], what: &str) -> Result<Self> {
+        let unreadable =
+            |e: &dyn std::fmt::Display| Error::Corrupt(format!("{what}: ffprobe's answer cannot be read: {e}"));
+        let answer: serde_json::Value = serde_json::from_slice(json).map_err(|e| unreadable(&e))?;
         let text = |s: &serde_json::Value, key: &str| s[key].as_str().unwrap_or("").to_owned();
         let number =
             |s: &serde_json::Value, key: &str| s[key].as_u64().and_then(|n| u32::try_from(n).ok()).unwrap_or(0);
+        let streams = answer["streams"].as_array().cloned().unwrap_or_default();
         let pictures = streams.iter().filter(|s| s["codec_type"] == "video" && s["disposition"]["attached_pic"] != 1);
         let Some(s) =
             pictures.min_by_key(|s| std::cmp::Reverse(u64::from(number(s, "width")) * u64::from(number(s, "height"))))

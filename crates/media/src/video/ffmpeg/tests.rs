@@ -94,7 +94,7 @@ fn a_turned_clip_is_the_upright_one_turned() {
     let dir = tempfile::tempdir().unwrap();
     let Some(path) = clip(dir.path(), "clip.mp4", "-c:v mpeg4 -g 25") else { return };
     let mut bytes = std::fs::read(&path).unwrap();
-    // The matrix in the track's header: x' = -y, y' = x; sixteen bits of each number are its fraction, of the last thirty.
+    // The matrix in the track's header: x' = -y, y' = x. Sixteen bits of a number are its fraction, thirty of the last.
     let (one, minus_one) = (1u32 << 16, (-1i32 << 16) as u32);
     let matrix = |m: [u32; 4]| [m[0], m[1], 0, m[2], m[3], 0, 0, 0, 1 << 30].map(u32::to_be_bytes).concat();
     let header = bytes.windows(4).position(|w| w == b"tkhd").unwrap();
